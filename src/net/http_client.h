@@ -1,0 +1,51 @@
+/*
+ * http_client.h - outbound HTTP(S) requests on a loop (libcurl multi).
+ *
+ *   Lifetime  http_client_open per loop. Every request accepted ends in exactly one call of its done
+ *             function, from the loop, never from inside http_fetch; http_fetch_cancel prevents it.
+ *   Bounds    opts.timeout_ms and opts.body_max always apply. No redirects are followed.
+ *   Thread    the loop's.
+ */
+#ifndef NET_HTTP_CLIENT_H
+#define NET_HTTP_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+#include "net/loop.h"
+
+struct http_client;
+struct http_fetch;
+
+struct http_result {
+    enum err err;      /* OK = an HTTP answer arrived, whatever its status */
+    unsigned status;   /* 0 unless err is OK */
+    struct str body;   /* valid until return */
+    const char *detail; /* a sentence when err is not OK; never holds credentials */
+};
+
+struct http_fetch_opts {
+    const char *method; /* "GET", "POST", ... */
+    struct str url;
+    const char *const *headers; /* NULL-terminated "Name: value" strings; may be NULL */
+    struct str userpwd;         /* "user:password" for Basic; empty = none */
+    struct str body;
+    uint32_t timeout_ms; /* 0 = HTTP_CLIENT_TIMEOUT_MS */
+    size_t body_max;     /* of the answer; 0 = HTTP_CLIENT_BODY_BYTES_MAX */
+};
+
+typedef void http_done_fn(void *ctx, const struct http_result *result);
+
+/* `ca_file` NULL = the system's roots. */
+enum err http_client_open(struct http_client **out, struct loop *l, const char *ca_file) MUST_CHECK;
+/* Cancels what runs; no done function is called any more. NULL-safe. */
+void http_client_close(struct http_client *c);
+
+/* Everything in `opts` is copied. `out` may be NULL when the caller never cancels. */
+enum err http_fetch(struct http_client *c, const struct http_fetch_opts *opts, http_done_fn *done,
+                    void *ctx, struct http_fetch **out) MUST_CHECK;
+void http_fetch_cancel(struct http_fetch *f);
+
+#endif
