@@ -16,4 +16,61 @@
 /* -- JSON -- */
 #define JSON_DEPTH_MAX 32 /* deeper text is an attack on a recursive parser */
 
+/* -- audio -- */
+#define RESAMPLE_HZ_MIN 4000   /* below it nothing is speech */
+#define RESAMPLE_HZ_MAX 192000 /* the fastest sound cards; filters grow with the ratio */
+
+/* -- WebSocket -- */
+#define WS_MESSAGE_BYTES_MAX     (1 << 20)   /* a phone's or browser's message is far below */
+#define WS_MESSAGE_KEEP_BYTES    (16 << 10)  /* buffer kept between messages in pieces */
+#define WS_AUDIO_OUT_BYTES_MAX   (64 << 10)  /* about 5 s of G.711 in base64: later is too late */
+#define WS_CONTROL_OUT_BYTES_MAX (1 << 20)   /* a peer this far behind does not read at all */
+#define WS_CLOSE_ROOM_BYTES      (1 << 10)   /* for the close frame on top of a full queue */
+#define WS_HANDSHAKE_BYTES_MAX   (8 << 10)   /* head of the server's answer */
+#define WS_EARLY_BYTES_MAX       (256 << 10) /* came with the upgrade, before its owner was ready */
+#define WS_FRAME_STACK_BYTES     4096        /* frames up to this are built on the stack */
+#define WS_CLOSE_TIMEOUT_MS      2000        /* for the peer's half of the close handshake */
+#define WS_FAULT_LINGER_MS       250         /* so that our close frame is read before the reset */
+#define WS_PING_INTERVAL_MS      20000       /* below the 30-60 s of common proxies */
+#define WS_PONG_TIMEOUT_MS       10000       /* longer than any TCP retransmission worth having */
+
+/* -- outbound HTTP -- */
+#define HTTP_CLIENT_TIMEOUT_MS     10000     /* from name look-up to the last byte */
+#define HTTP_CLIENT_BODY_BYTES_MAX (1 << 20) /* of an answer */
+#define HTTP_CLIENT_FETCHES_MAX    256       /* at once on a loop */
+#define HTTP_CLIENT_IDLE_MAX       16        /* connections kept for reuse */
+
+/* -- store -- */
+#define STORE_QUEUE_MAX             4096 /* writes waiting; seconds of work for one disk */
+#define STORE_GROUP_MAX             256  /* writes in one transaction */
+#define STORE_GROUP_MS              20   /* a transaction longer than this delays its first */
+#define STORE_BUSY_MS               5000 /* for another process (a command) to finish writing */
+#define STORE_READ_CONNS_MAX        4    /* worker threads and commands reading at once */
+#define STORE_DELIVER_RETRY_MS      5    /* until a loop's full mailbox is tried again */
+#define STORE_RESULT_BYTES_MAX      (64 << 20) /* every passage of a very large business */
+#define STORE_LIST_MAX              200        /* rows of a page */
+#define STORE_OPEN_CALLS_MAX        10000      /* calls a crash can leave behind */
+#define STORE_CALL_TURNS_MAX        10000      /* turns and tool runs shown of one call */
+#define STORE_PASSAGES_MAX          200000     /* of one business */
+#define STORE_DOCUMENT_PASSAGES_MAX 20000      /* of one imported file */
+#define STORE_SEARCH_WORDS_MAX      48         /* a spoken question is far shorter */
+#define STORE_SEARCH_WORD_BYTES_MAX 64         /* longer is no word */
+#define STORE_SEARCH_RESULTS_MAX    50
+#define STORE_VOCABULARY_MAX        500000 /* terms looked at for the nearest spelling */
+
+/* -- businesses -- */
+#define BUSINESS_SPANS_MAX      4     /* morning, afternoon, evening, late */
+#define BUSINESS_HOLIDAYS_MAX   100   /* several years of them */
+#define BUSINESS_PROBLEMS_MAX   16    /* about one a key */
+#define BUSINESS_TEXT_MAX       16384 /* a personality of 3,000 words */
+#define BUSINESS_DURATION_S_MAX 14400 /* no call lasts longer: Twilio's own default limit */
+#define ZONE_FILE_BYTES_MAX     65536 /* the largest TZif file of 2026 has 3.6 KB */
+#define ZONE_TRANSITIONS_MAX    4000
+
+/* -- knowledge -- */
+#define KNOWLEDGE_QUERY_BYTES_MAX 2000       /* a minute of speech */
+#define KNOWLEDGE_FILE_BYTES_MAX  (32 << 20) /* of an imported text */
+#define KNOWLEDGE_LINE_BYTES_MAX  (1 << 20)  /* of a JSON-lines file */
+#define KNOWLEDGE_SENTENCES_MAX   20000      /* in a recogniser's language model */
+
 #endif
