@@ -73,4 +73,29 @@
 #define KNOWLEDGE_LINE_BYTES_MAX  (1 << 20)  /* of a JSON-lines file */
 #define KNOWLEDGE_SENTENCES_MAX   20000      /* in a recogniser's language model */
 
+/* -- net: loop, connections, HTTP server -- */
+#define LOOP_MAILBOX_MAX          4096       /* posts waiting for a loop; more means it is stuck */
+#define LOOP_READ_BYTES           65536      /* one read from a socket; the buffer is the loop's */
+#define CONN_CONNECT_TIMEOUT_MS   5000       /* DNS + TCP + TLS; a caller waits no longer */
+#define CONN_ADDRESSES_MAX        8          /* addresses of one name that are tried */
+#define CONN_HOST_BYTES_MAX       253        /* RFC 1035 section 2.3.4, without the last dot */
+#define CONN_OUT_BYTES_MAX        1048576    /* output queue of a connection, unless it sets its own */
+#define CONN_OUT_BYTES_CEILING    1073741824 /* no connection may ask for more than this */
+#define CONN_OUT_KEEP_BYTES       16384      /* a drained queue larger than this gives its memory back */
+#define CONN_LINGER_MS            2000       /* to send what is queued and see the peer's end */
+#define CONN_READS_PER_EVENT      8          /* TLS records taken before other sockets get a turn */
+#define HTTP_HEAD_BYTES_MAX       16384      /* request line and headers; also pipelined bytes kept */
+#define HTTP_BODY_BYTES_MAX       1048576    /* request body, unless the route says otherwise */
+#define HTTP_HEADERS_MAX          64         /* header lines of a request */
+#define HTTP_REPLY_HEADERS_MAX    8192       /* bytes of headers a handler adds to its answer */
+#define HTTP_PARAMS_MAX           128        /* parameters of a form; Twilio sends about 30 */
+#define HTTP_HEAD_TIMEOUT_MS      10000      /* first byte to the end of the head */
+#define HTTP_BODY_TIMEOUT_MS      30000      /* end of the head to the end of the body */
+#define HTTP_IDLE_TIMEOUT_MS      60000      /* kept alive without a request, or without output moving */
+#define HTTP_CONNECTIONS_MAX      4096       /* of one server; one more is answered 503 */
+#define HTTP_REJECTS_MAX          64         /* connections being told 503; more are just closed */
+#define HTTP_BACKLOG              1024       /* listen(2): a burst of reconnecting streams */
+#define HTTP_ACCEPTS_PER_EVENT    64         /* before other sockets get a turn */
+#define HTTP_ACCEPT_PAUSE_MS      100        /* after the process ran out of descriptors */
+
 #endif

@@ -5,8 +5,8 @@
  * goes into a buffer of the loop's, so an idle connection holds no read buffer.
  *
  *   Lifetime  conn_connect/conn_accept open; conn_close is idempotent, returns at once and exactly
- *             one on_closed follows from the loop, never from inside conn_close; the memory is freed
- *             after it. From any callback one may close the conn and keep using it until one returns.
+ *             one on_closed follows from the loop, never from inside conn_close; the memory is
+ * freed after it. From any callback one may close the conn and keep using it until one returns.
  *   Order     on_open (once), then on_data/on_drained in any order, then on_closed (once, always).
  *   Bounds    output queue: opts.out_max bytes; conn_write refuses what does not fit.
  *   Thread    the loop's.
@@ -39,13 +39,13 @@ struct conn_events {
 struct conn_opts {
     struct str host; /* name or address; IPv6 without brackets */
     uint16_t port;
-    struct tls_client *tls; /* NULL = plain. The certificate must match `host` (RFC 6125). */
+    struct tls_client *tls;      /* NULL = plain. The certificate must match `host` (RFC 6125). */
     uint32_t connect_timeout_ms; /* DNS + TCP + TLS; 0 = CONN_CONNECT_TIMEOUT_MS */
     size_t out_max;              /* 0 = CONN_OUT_BYTES_MAX */
 };
 
-enum err conn_connect(struct loop *l, const struct conn_opts *opts, const struct conn_events *events,
-                      void *ctx, struct conn **out) MUST_CHECK;
+enum err conn_connect(struct loop *l, const struct conn_opts *opts,
+                      const struct conn_events *events, void *ctx, struct conn **out) MUST_CHECK;
 /* Takes ownership of `fd`, also on error. `tls` NULL = plain. */
 enum err conn_accept(struct loop *l, int fd, struct tls_server *tls, size_t out_max,
                      const struct conn_events *events, void *ctx, struct conn **out) MUST_CHECK;

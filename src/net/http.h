@@ -5,11 +5,10 @@
  * an exchange; the handler answers now or later. Keep-alive and pipelining are handled; answers
  * leave in the order of the requests.
  *
- *   Lifetime   an exchange lives from the handler's call until its answer was handed over or, if the
- *              peer is gone before that, until on_gone was called: after either it must not be used.
- *   Thread     the loop's. A router is built before the servers start and is read-only afterwards,
- *              so all loops share it.
- *   Bounds     HTTP_HEAD_BYTES_MAX, HTTP_BODY_BYTES_MAX (or the route's), HTTP_HEADERS_MAX,
+ *   Lifetime   an exchange lives from the handler's call until its answer was handed over or, if
+ * the peer is gone before that, until on_gone was called: after either it must not be used. Thread
+ * the loop's. A router is built before the servers start and is read-only afterwards, so all loops
+ * share it. Bounds     HTTP_HEAD_BYTES_MAX, HTTP_BODY_BYTES_MAX (or the route's), HTTP_HEADERS_MAX,
  *              HTTP_HEAD_TIMEOUT_MS, HTTP_BODY_TIMEOUT_MS, HTTP_IDLE_TIMEOUT_MS,
  *              HTTP_CONNECTIONS_MAX a server. Each answers 431, 413, 408, 503 as RFC 9110 says.
  */
@@ -33,9 +32,9 @@ struct http_server;
 typedef void http_handler_fn(void *ctx, struct http_exchange *ex);
 
 struct http_route_opts {
-    size_t body_max;    /* 0 = HTTP_BODY_BYTES_MAX */
-    bool prefix;        /* the path and everything below it */
-    bool websocket;     /* the handler expects an upgrade; others get 426 */
+    size_t body_max; /* 0 = HTTP_BODY_BYTES_MAX */
+    bool prefix;     /* the path and everything below it */
+    bool websocket;  /* the handler expects an upgrade; others get 426 */
 };
 
 struct http_router *http_router_new(void);
@@ -54,7 +53,8 @@ struct http_server_opts {
 /* Listens with SO_REUSEPORT, so that each loop has a server of its own on the same port.
  * `detail` names the address and the reason. */
 enum err http_server_open(struct http_server **out, struct loop *l,
-                          const struct http_server_opts *opts, struct err_detail *detail) MUST_CHECK;
+                          const struct http_server_opts *opts,
+                          struct err_detail *detail) MUST_CHECK;
 uint16_t http_server_port(const struct http_server *s);
 /* Stops listening and closes every connection, then frees itself and calls on_closed once. */
 void http_server_close(struct http_server *s, loop_fn *on_closed, void *ctx);

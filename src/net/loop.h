@@ -29,7 +29,9 @@ enum err loop_open(struct loop **out, unsigned index) MUST_CHECK;
 void loop_run(struct loop *l);
 /* Makes loop_run return soon. Any thread. */
 void loop_stop(struct loop *l);
-/* After loop_run returned and every object on it was closed: runs the last close callbacks, frees. */
+/* After loop_run returned and every object on it was closed: runs what was posted, deferred and
+ * completed meanwhile and the last close callbacks, then frees. ASSERTs that nothing is left open.
+ */
 void loop_close(struct loop *l);
 
 /* Runs fn(ctx) on the loop's thread, in the order of posting. ERR_LIMIT when the mailbox is full.
@@ -49,7 +51,8 @@ void loop_assert_thread(const struct loop *l);
 
 /* A one-shot timer that can be set again. Firing clears it; fn may set or free it. */
 struct loop_timer *loop_timer_new(struct loop *l, loop_fn *fn, void *ctx);
-/* Fires once after `delay_ms` (0 = next iteration); replaces an earlier setting. */
+/* Fires once, `delay_ms` from now or up to 2 ms later, never earlier (0 = next iteration); replaces
+ * an earlier setting. */
 void loop_timer_set(struct loop_timer *t, uint64_t delay_ms);
 void loop_timer_cancel(struct loop_timer *t);
 bool loop_timer_is_set(const struct loop_timer *t);

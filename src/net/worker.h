@@ -6,6 +6,7 @@
  * pools: one for what a listener waits for, one for the rest.
  *
  *   Thread   worker_submit: the loop's thread. work: a pool thread. done: the loop's thread.
+ *   Lifetime a job is the pool's from worker_submit until `done`; it must not be freed before.
  *   Bounds   at most the queue_max given to worker_pool_open jobs wait; then ERR_LIMIT.
  */
 #ifndef NET_WORKER_H
@@ -30,11 +31,13 @@ struct worker_job {
 
 enum err worker_pool_open(struct worker_pool **out, const char *name, unsigned threads,
                           size_t queue_max) MUST_CHECK;
-/* Lets running jobs end, runs the queued ones too, joins the threads. `done` of jobs whose loop has
- * stopped is not called. NULL-safe. */
+/* Lets running jobs end, runs the queued ones too, joins the threads. `done` of a job whose loop
+ * has stopped meanwhile is run by that loop's loop_close, so that no job is lost or leaked. Close
+ * the pool before the loops it served. NULL-safe. */
 void worker_pool_close(struct worker_pool *p);
 
-/* On an error neither callback is ever called and the job stays the caller's. */
+/* ERR_LIMIT when the queue is full, ERR_CLOSED when the pool is closing: neither callback is ever
+ * called then and the job stays the caller's. */
 enum err worker_submit(struct worker_pool *p, struct loop *l, struct worker_job *job) MUST_CHECK;
 /* Jobs waiting now. Any thread. */
 size_t worker_pool_queued(struct worker_pool *p);
