@@ -34,6 +34,30 @@
 #define WS_PING_INTERVAL_MS      20000       /* below the 30-60 s of common proxies */
 #define WS_PONG_TIMEOUT_MS       10000       /* longer than any TCP retransmission worth having */
 
+/* -- Realtime provider -- */
+#define REALTIME_MESSAGE_BYTES_MAX   (16 << 20)  /* the Realtime API's own bound of a message */
+#define REALTIME_AUDIO_OUT_BYTES_MAX (512 << 10) /* 45 s of what a caller said while it connected */
+#define REALTIME_CONNECT_TIMEOUT_MS  5000        /* a caller hears the greeting late, or an apology */
+#define REALTIME_SHAPE_WAIT_MS       2000        /* for session.created, when the shape is not known */
+#define REALTIME_URL_BYTES_MAX       2048
+#define REALTIME_KEY_BYTES_MAX       4096        /* a signed token may be long; a header line ends */
+#define REALTIME_REASON_BYTES_MAX    200         /* a close reason has 123 at most */
+
+/* -- Twilio -- */
+#define TWILIO_ANSWER_TIMEOUT_MS    10000       /* Twilio itself waits 15 s for TwiML */
+#define TWILIO_START_TIMEOUT_MS     10000       /* from the upgrade to `start` */
+#define TWILIO_BAD_MESSAGES_MAX     10          /* on one stream; a real one sends none */
+#define TWILIO_BODY_BYTES_MAX       (64 << 10)  /* a webhook's form has about 2 KB */
+#define TWILIO_MESSAGE_BYTES_MAX    (64 << 10)  /* a media message has about 400 bytes */
+#define TWILIO_AUDIO_OUT_BYTES_MAX  (256 << 10) /* 10 s ahead of the playhead and the JSON around it */
+#define TWILIO_CONTROL_OUT_BYTES_MAX (512 << 10) /* past it the carrier does not read at all */
+#define TWILIO_TWIML_BYTES_MAX      (64 << 10)
+#define TWILIO_SID_BYTES_MAX        64          /* two letters and 32 digits */
+#define TWILIO_TOKEN_BYTES_MAX      256         /* of a <Parameter>: Twilio's own bound is 500 */
+#define TWILIO_REST_TIMEOUT_MS      10000
+#define TWILIO_REST_BODY_BYTES_MAX  (64 << 10)  /* a call resource has 2 KB */
+#define TWILIO_REST_RETRY_MS        500         /* before the one retry */
+
 /* -- outbound HTTP -- */
 #define HTTP_CLIENT_TIMEOUT_MS     10000     /* from name look-up to the last byte */
 #define HTTP_CLIENT_BODY_BYTES_MAX (1 << 20) /* of an answer */
@@ -97,5 +121,15 @@
 #define HTTP_BACKLOG              1024       /* listen(2): a burst of reconnecting streams */
 #define HTTP_ACCEPTS_PER_EVENT    64         /* before other sockets get a turn */
 #define HTTP_ACCEPT_PAUSE_MS      100        /* after the process ran out of descriptors */
+
+/* -- speech -- */
+#define LM_WORDS_MAX          20000         /* different words; a business has hundreds */
+#define LM_WORD_BYTES_MAX     48            /* no spoken word is longer */
+#define LM_TOKENS_MAX         (1u << 20)    /* words in all; beyond it decoding gets no better */
+#define LM_ARPA_BYTES_MAX     (128u << 20)  /* the written model of LM_TOKENS_MAX words */
+#define STT_DECODERS_MAX      16            /* kept; about 7 MB each */
+#define STT_UTTERANCE_MS_MAX  30000         /* nobody asks a question for half a minute */
+#define STT_TEXT_BYTES_MAX    2048          /* of one utterance */
+#define TTS_SENTENCE_BYTES_MAX 1000         /* a minute of speech */
 
 #endif
