@@ -1,0 +1,524 @@
+#include "net/conn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "net/conn_private.h"
+#include "net/loop_private.h"
+#include "net/tls_private.h"
+
+static void conn_check(const struct conn *c)
+{
+    ASSERT(c->out_sent <= c->out.len);
+    ASSERT(c->state == CONN_CLOSED || c->state == CONN_RESOLVING || c->sock);
+    ASSERT(c->state != CONN_CLOSED || !c->sock);
+    loop_assert_thread(c->loop);
+}
+
+void conn_name_peer(struct conn *c, const struct sockaddr *address)
+{
+    const void *raw = NULL;
+    int family = address->sa_family;
+    if (family == AF_INET)
+        raw = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    if (family == AF_INET6) {
+        const struct in6_addr *v6 =
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        raw = v6;
+        if (IN6_IS_ADDR_V4MAPPED(v6)) { /* a listener on "::" sees IPv4 peers like this */
+            family = AF_INET;
+            raw = v6->s6_addr + 12;
+        }
+    }
+    if (!raw || !inet_ntop(family, raw, c->peer, sizeof(c->peer)))
+        (void)str_copy(c->peer, sizeof(c->peer), STR("local"));
+}
+
+/* -- the end -- */
+
+static void on_sock_closed(uv_handle_t *handle)
+{
+    struct conn_sock *s = handle->data;
+    close(s->fd);
+    mem_free(s);
+}
+
+void conn_detach(struct conn *c)
+{
+    struct conn_sock *s = c->sock;
+    if (!s)
+        return;
+    c->sock = NULL;
+    s->conn = NULL;
+    uv_close((uv_handle_t *)&s->poll, on_sock_closed);
+}
+
+/* The last thing that happens to a connection. Nothing is deferred for it after conn_fail deferred
+ * this, and the loop defers in order, so nothing can come later. */
+static void on_last(void *arg)
+{
+    struct conn *c = arg;
+    SSL_free(c->ssl);
+    buf_fini(&c->out);
+    c->events->on_closed(c->ctx, c->why);
+    mem_free(c);
+}
+
+void conn_fail(struct conn *c, enum err why)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    bool open = c->state == CONN_OPEN || c->state == CONN_FINISHING;
+    if (c->ssl && open && why == OK && !c->shut && conn_queued(c) == 0) {
+        SSL_shutdown(c->ssl); /* close_notify, as far as the kernel takes it now */
+        ERR_clear_error();
+    }
+    c->state = CONN_CLOSED;
+    c->why = why;
+    conn_detach(c);
+    conn_dial_free(c);
+    loop_timer_free(c->timer);
+    c->timer = NULL;
+    loop_defer(c->loop, on_last, c);
+}
+
+/* -- bytes in and out -- */
+
+/* Writes until the kernel takes no more; *sent counts. False when the connection failed. */
+static bool write_all(struct conn *c, const uint8_t *p, size_t len, size_t *sent)
+{
+    *sent = 0;
+    while (*sent < len) {
+        size_t n = 0;
+        enum err why = OK;
+        enum conn_io io = conn_io_write(c, p + *sent, len - *sent, &n, &why);
+        *sent += n;
+        if (io == CONN_IO_AGAIN)
+            break;
+        if (io != CONN_IO_DONE) {
+            conn_fail(c, io == CONN_IO_END ? ERR_CLOSED : why);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* All output is gone and no more will come: tells the peer, then waits for its end. Closing with
+ * input unread would make the kernel send a reset, which may overtake the output. */
+static void send_end(struct conn *c)
+{
+    if (c->ended) {
+        conn_fail(c, OK);
+        return;
+    }
+    if (c->ssl) {
+        SSL_shutdown(c->ssl);
+        ERR_clear_error();
+    }
+    shutdown(c->sock->fd, SHUT_WR);
+    c->shut = true;
+}
+
+static void flush(struct conn *c)
+{
+    size_t sent = 0;
+    if (!write_all(c, (const uint8_t *)c->out.p + c->out_sent, conn_queued(c), &sent))
+        return;
+    c->out_sent += sent;
+    if (conn_queued(c) == 0) {
+        c->out_sent = 0;
+        if (c->out.cap > CONN_OUT_KEEP_BYTES)
+            buf_release(&c->out);
+        else
+            buf_reset(&c->out);
+        if (c->state == CONN_FINISHING && !c->shut)
+            send_end(c);
+    }
+    if (c->refused && c->state == CONN_OPEN && conn_queued(c) <= c->out_max / 2) {
+        c->refused = false;
+        if (c->events->on_drained)
+            c->events->on_drained(c->ctx);
+    }
+}
+
+static void receive(struct conn *c);
+
+static void receive_later(void *arg)
+{
+    struct conn *c = arg;
+    c->read_later = false;
+    if (c->state == CONN_FINISHING || (c->state == CONN_OPEN && !c->paused))
+        receive(c);
+}
+
+/* Bytes that OpenSSL holds raise no event on the descriptor. */
+static void schedule_receive(struct conn *c)
+{
+    if (c->read_later)
+        return;
+    c->read_later = true;
+    loop_defer(c->loop, receive_later, c);
+}
+
+static void on_end(struct conn *c)
+{
+    if (c->state == CONN_FINISHING && conn_queued(c) > 0) {
+        c->ended = true; /* it may only have closed its own direction */
+        conn_arm(c);
+        return;
+    }
+    conn_fail(c, OK);
+}
+
+/* Plain: one read; the poll handle reports what is left. TLS: until OpenSSL holds nothing more, but
+ * not so long that others starve. */
+static void receive(struct conn *c)
+{
+    for (unsigned i = 0; i < CONN_READS_PER_EVENT; i++) {
+        size_t len = 0;
+        enum err why = OK;
+        uint8_t *p = loop_read_buf(c->loop);
+        switch (conn_io_read(c, p, &len, &why)) {
+        case CONN_IO_DONE:
+            break;
+        case CONN_IO_AGAIN:
+            return;
+        case CONN_IO_END:
+            on_end(c);
+            return;
+        case CONN_IO_FAILED:
+            conn_fail(c, why);
+            return;
+        }
+        if (c->state == CONN_OPEN)
+            c->events->on_data(c->ctx, p, len);
+        if (c->state == CONN_CLOSED || (c->state == CONN_OPEN && c->paused))
+            return;
+        if (!c->ssl || !SSL_has_pending(c->ssl))
+            return;
+    }
+    schedule_receive(c);
+}
+
+/* A paused connection is only told to read when its socket has failed. */
+static void receive_or_fail(struct conn *c)
+{
+    if (c->state == CONN_OPEN && c->paused)
+        conn_fail(c, ERR_CLOSED);
+    else
+        receive(c);
+}
+
+/* -- opening -- */
+
+static void opened(struct conn *c)
+{
+    c->state = CONN_OPEN;
+    conn_dial_free(c);
+    loop_timer_free(c->timer);
+    c->timer = NULL;
+    c->events->on_open(c->ctx);
+    if (c->state == CONN_CLOSED)
+        return;
+    if (conn_queued(c) > 0)
+        flush(c);
+    if (c->state == CONN_CLOSED)
+        return;
+    if (c->ssl && SSL_has_pending(c->ssl)) /* came along with the handshake */
+        schedule_receive(c);
+    conn_arm(c);
+}
+
+static void handshake(struct conn *c)
+{
+    ERR_clear_error();
+    errno = 0;
+    int rc = SSL_do_handshake(c->ssl);
+    if (rc == 1) {
+        opened(c);
+        return;
+    }
+    int code = SSL_get_error(c->ssl, rc);
+    if (code == SSL_ERROR_WANT_READ || code == SSL_ERROR_WANT_WRITE) {
+        /* Armed for exactly the one it waits for: a socket is nearly always writable. */
+        c->handshake_out = code == SSL_ERROR_WANT_WRITE;
+        conn_arm(c);
+        return;
+    }
+    long verify = SSL_get_verify_result(c->ssl);
+    if (c->dial && verify != X509_V_OK) {
+        LOG_WARN(NULL, "conn.tls", "host=%s err=\"certificate: %s\"", c->dial->host,
+                 X509_verify_cert_error_string(verify));
+        ERR_clear_error();
+        conn_fail(c, ERR_DENIED);
+        return;
+    }
+    char text[128];
+    LOG_INFO(NULL, "conn.tls", "peer=%s err=\"handshake: %s\"", c->peer,
+             code == SSL_ERROR_SSL ? tls_error(text, sizeof(text)) : "connection lost");
+    ERR_clear_error();
+    conn_fail(c, code == SSL_ERROR_SSL ? ERR_INVALID : ERR_CLOSED);
+}
+
+void conn_established(struct conn *c, SSL *ssl)
+{
+    int on = 1;
+    setsockopt(c->sock->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    c->ssl = ssl;
+    if (!ssl) {
+        opened(c);
+        return;
+    }
+    c->state = CONN_HANDSHAKE;
+    handshake(c);
+}
+
+/* -- events -- */
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct conn_sock *s = handle->data;
+    struct conn *c = s->conn;
+    if (!c)
+        return;
+    if (status < 0) { /* the socket has an error: libuv stopped polling; the next read tells it */
+        s->mask = 0;
+        events = UV_READABLE;
+    }
+    switch (c->state) {
+    case CONN_CONNECTING:
+        conn_dial_ready(c);
+        return;
+    case CONN_HANDSHAKE:
+        handshake(c);
+        return;
+    case CONN_OPEN:
+    case CONN_FINISHING:
+        if (events & UV_WRITABLE)
+            flush(c);
+        if ((events & UV_READABLE) && c->state != CONN_CLOSED)
+            receive_or_fail(c);
+        break;
+    case CONN_RESOLVING:
+    case CONN_CLOSED:
+        break;
+    }
+    if (c->state != CONN_CLOSED)
+        conn_arm(c);
+}
+
+void conn_arm(struct conn *c)
+{
+    int mask = 0;
+    switch (c->state) {
+    case CONN_CONNECTING:
+        mask = UV_WRITABLE;
+        break;
+    case CONN_HANDSHAKE:
+        mask = c->handshake_out ? UV_WRITABLE : UV_READABLE;
+        break;
+    case CONN_OPEN:
+        mask = (c->paused ? 0 : UV_READABLE) | (conn_queued(c) ? UV_WRITABLE : 0);
+        break;
+    case CONN_FINISHING:
+        mask = (c->ended ? 0 : UV_READABLE) | (conn_queued(c) ? UV_WRITABLE : 0);
+        break;
+    case CONN_RESOLVING:
+    case CONN_CLOSED:
+        return;
+    }
+    struct conn_sock *s = c->sock;
+    if (mask == s->mask)
+        return;
+    s->mask = mask;
+    int rc = mask ? uv_poll_start(&s->poll, mask, on_poll) : uv_poll_stop(&s->poll);
+    ASSERT(rc == 0);
+}
+
+enum err conn_attach(struct conn *c, int fd)
+{
+    struct conn_sock *s = mem_zalloc(sizeof(*s));
+    int rc = uv_poll_init(loop_uv(c->loop), &s->poll, fd); /* also makes it non-blocking */
+    if (rc != 0) {
+        LOG_ERROR(NULL, "conn.poll", "err=\"%s\"", uv_strerror(rc));
+        close(fd);
+        mem_free(s);
+        return ERR_IO;
+    }
+    s->poll.data = s;
+    s->fd = fd;
+    s->conn = c;
+    c->sock = s;
+    return OK;
+}
+
+struct conn *conn_new(struct loop *l, const struct conn_events *events, void *ctx, size_t out_max)
+{
+    struct conn *c = mem_zalloc(sizeof(*c));
+    c->loop = l;
+    c->events = events;
+    c->ctx = ctx;
+    buf_init(&c->out, CONN_OUT_BYTES_CEILING); /* out_max is what counts; it may change */
+    conn_set_out_max(c, out_max ? out_max : CONN_OUT_BYTES_MAX);
+    return c;
+}
+
+/* -- public -- */
+
+/* Runs outside conn_accept, so that on_open cannot come before `out` is known. */
+static void start_accepted(void *arg)
+{
+    struct conn *c = arg;
+    if (c->state != CONN_RESOLVING)
+        return;
+    conn_established(c, c->ssl);
+}
+
+static void on_timer(void *arg)
+{
+    struct conn *c = arg;
+    if (c->state == CONN_FINISHING)
+        conn_fail(c, OK); /* lingered long enough */
+    else
+        conn_fail(c, ERR_TIMEOUT);
+}
+
+enum err conn_accept(struct loop *l, int fd, struct tls_server *tls, size_t out_max,
+                     const struct conn_events *events, void *ctx, struct conn **out)
+{
+    loop_assert_thread(l);
+    struct conn *c = conn_new(l, events, ctx, out_max);
+    enum err err = conn_attach(c, fd);
+    if (err != OK) {
+        mem_free(c);
+        return err;
+    }
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    (void)getpeername(fd, (struct sockaddr *)&address, &len); /* fails: named "local" */
+    conn_name_peer(c, (const struct sockaddr *)&address);
+    if (tls) {
+        c->ssl = tls_server_session(tls, fd);
+        c->timer = loop_timer_new(l, on_timer, c);
+        loop_timer_set(c->timer, CONN_CONNECT_TIMEOUT_MS);
+    }
+    if (tls && !c->ssl)
+        conn_fail(c, ERR_IO);
+    else
+        loop_defer(l, start_accepted, c);
+    *out = c;
+    return OK;
+}
+
+void conn_set_events(struct conn *c, const struct conn_events *events, void *ctx)
+{
+    conn_check(c);
+    c->events = events;
+    c->ctx = ctx;
+}
+
+void conn_set_out_max(struct conn *c, size_t out_max)
+{
+    ASSERT(out_max > 0 && out_max <= CONN_OUT_BYTES_CEILING / 2);
+    c->out_max = out_max;
+}
+
+/* Appends to the queue. What was sent is dropped once it is the larger half, so that each byte is
+ * moved at most once and the buffer holds at most twice the bound. */
+static void enqueue(struct conn *c, const void *p, size_t len)
+{
+    if (c->out_sent > c->out.len / 2) {
+        buf_consume(&c->out, c->out_sent);
+        c->out_sent = 0;
+    }
+    buf_put(&c->out, p, len);
+    ASSERT(buf_ok(&c->out)); /* checked against out_max by the caller */
+}
+
+enum err conn_write(struct conn *c, const void *p, size_t len)
+{
+    conn_check(c);
+    if (c->state == CONN_FINISHING || c->state == CONN_CLOSED)
+        return ERR_CLOSED;
+    size_t queued = conn_queued(c);
+    if (queued > c->out_max || len > c->out_max - queued) {
+        c->refused = true;
+        return ERR_LIMIT;
+    }
+    size_t sent = 0;
+    if (c->state == CONN_OPEN && queued == 0 && !write_all(c, p, len, &sent))
+        return ERR_CLOSED;
+    if (sent < len) {
+        enqueue(c, (const uint8_t *)p + sent, len - sent);
+        if (c->state == CONN_OPEN)
+            conn_arm(c);
+    }
+    return OK;
+}
+
+size_t conn_queued(const struct conn *c)
+{
+    return c->out.len - c->out_sent;
+}
+
+void conn_pause_reading(struct conn *c, bool paused)
+{
+    conn_check(c);
+    if (c->paused == paused)
+        return;
+    c->paused = paused;
+    if (c->state != CONN_OPEN)
+        return;
+    conn_arm(c);
+    if (!paused && c->ssl && SSL_has_pending(c->ssl))
+        schedule_receive(c);
+}
+
+void conn_finish(struct conn *c)
+{
+    conn_check(c);
+    if (c->state == CONN_FINISHING || c->state == CONN_CLOSED)
+        return;
+    if (c->state != CONN_OPEN) { /* nothing was ever sent */
+        conn_fail(c, OK);
+        return;
+    }
+    c->state = CONN_FINISHING;
+    c->timer = loop_timer_new(c->loop, on_timer, c);
+    loop_timer_set(c->timer, CONN_LINGER_MS);
+    if (conn_queued(c) == 0)
+        send_end(c);
+    if (c->state == CONN_FINISHING) {
+        conn_arm(c);
+        if (c->ssl && SSL_has_pending(c->ssl))
+            schedule_receive(c);
+    }
+}
+
+void conn_close(struct conn *c)
+{
+    loop_assert_thread(c->loop);
+    conn_fail(c, OK);
+}
+
+const char *conn_peer(const struct conn *c)
+{
+    return c->peer;
+}
+
+struct loop *conn_loop(const struct conn *c)
+{
+    return c->loop;
+}
+
+bool conn_is_tls(const struct conn *c)
+{
+    return c->ssl || (c->dial && c->dial->tls);
+}
