@@ -178,7 +178,8 @@ void loop_close(struct loop *l)
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->idle, NULL);
     uv_walk(&l->uv, check_closing, NULL);
-    uv_run(&l->uv, UV_RUN_DEFAULT);
+    while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) /* a late loop_stop makes it return early */
+        continue;
     while (l->deferred) /* a close callback may defer */
         run_deferred(l);
     int rc = uv_loop_close(&l->uv);
