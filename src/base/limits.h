@@ -30,7 +30,6 @@
 #define WS_EARLY_BYTES_MAX       (256 << 10) /* came with the upgrade, before its owner was ready */
 #define WS_FRAME_STACK_BYTES     4096        /* frames up to this are built on the stack */
 #define WS_CLOSE_TIMEOUT_MS      2000        /* for the peer's half of the close handshake */
-#define WS_FAULT_LINGER_MS       250         /* so that our close frame is read before the reset */
 #define WS_PING_INTERVAL_MS      20000       /* below the 30-60 s of common proxies */
 #define WS_PONG_TIMEOUT_MS       10000       /* longer than any TCP retransmission worth having */
 
@@ -41,6 +40,7 @@
 #define REALTIME_SHAPE_WAIT_MS       2000        /* for session.created, when the shape is not known */
 #define REALTIME_URL_BYTES_MAX       2048
 #define REALTIME_KEY_BYTES_MAX       4096        /* a signed token may be long; a header line ends */
+#define REALTIME_SECRET_BYTES_MIN    8           /* a shorter key is a placeholder, found everywhere */
 #define REALTIME_REASON_BYTES_MAX    200         /* a close reason has 123 at most */
 
 /* -- Twilio -- */
@@ -56,6 +56,7 @@
 #define TWILIO_TOKEN_BYTES_MAX      256         /* of a <Parameter>: Twilio's own bound is 500 */
 #define TWILIO_REST_TIMEOUT_MS      10000
 #define TWILIO_REST_BODY_BYTES_MAX  (64 << 10)  /* a call resource has 2 KB */
+#define TWILIO_REST_REQUESTS_MAX   256          /* under way on a loop, waiting retries included */
 #define TWILIO_REST_RETRY_MS        500         /* before the one retry */
 
 /* -- outbound HTTP -- */
@@ -131,5 +132,51 @@
 #define STT_UTTERANCE_MS_MAX  30000         /* nobody asks a question for half a minute */
 #define STT_TEXT_BYTES_MAX    2048          /* of one utterance */
 #define TTS_SENTENCE_BYTES_MAX 1000         /* a minute of speech */
+
+/* -- call -- */
+#define CALL_ARENA_BYTES_MAX   (4u << 20) /* what one conversation may keep in memory */
+#define CALL_ITEMS_MAX         4096       /* an hour of turns every second */
+#define CALL_ITEM_TEXT_MAX     (16u << 10) /* text of one turn; longer is cut */
+#define CALL_TOOLS_MAX         16         /* tool runs of one call at once */
+#define CALL_WANTS_MAX         8          /* answers waiting for their turn */
+#define CALL_SOURCES_MAX       32         /* items with audio not yet sent */
+#define CALL_EVENT_BYTES_MAX   (1u << 20) /* one client event; instructions are the largest */
+#define CALL_CONTEXT_ITEMS_MAX 40         /* turns carried over to a new engine session */
+#define CALL_DTMF_MAX          32         /* keys pressed before the agent is told */
+#define CALL_AHEAD_BYTES_MAX   80000      /* 10 s of mu-law ahead of the playhead */
+#define CALL_PLAY_BYTES_MAX    1600       /* 200 ms: one message to the carrier */
+#define CALL_MARK_BYTES        800        /* a mark after at least 100 ms */
+#define CALL_MARK_GRACE_MS     1500       /* an echo later than this is missing */
+#define CALL_SPEECH_MAX_MS     60000      /* speech_started without an end: the engine forgot it */
+#define CALL_CLOSE_WAIT_MS     5000       /* from hanging up to the carrier's word that it is done */
+#define CALL_DTMF_GAP_MS       1500       /* keys closer than this belong together */
+#define PLAYHEAD_MARKS_MAX     256        /* marks in flight: 10 s ahead at one each 100 ms, twice */
+
+/* -- protocols -- */
+#define TWILIO_PARAMS_MAX 16 /* <Parameter> elements of one stream; ours has a handful */
+
+/* -- journal -- */
+#define JOURNAL_FLUSH_MS            100        /* with one sync, 250 ms is the most a crash costs */
+#define JOURNAL_PAYLOAD_BYTES_MAX   (8u << 20) /* a step's effects can hold several large events */
+#define JOURNAL_STAGE_BYTES         (64 << 10) /* records of one call between two flushes */
+#define JOURNAL_BUFFER_BYTES        (256 << 10)
+#define JOURNAL_BUFFERS_KEEP        4          /* kept for reuse when the writer has caught up */
+#define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20) /* more not on disk: audio is no longer kept */
+#define JOURNAL_BACKLOG_BYTES       (32 << 20) /* more not on disk: only ends of calls are kept */
+#define JOURNAL_SEGMENT_BYTES       (64 << 20) /* so that finished calls free their disk space */
+#define JOURNAL_SEGMENTS_MAX        65536      /* of one dead process: 4 TiB */
+#define JOURNAL_EXTENTS_MAX         (1u << 20) /* pieces of one call: a day at ten a second */
+#define JOURNAL_ID_BYTES_MAX        100        /* of a call's id, which names its file */
+#define JOURNAL_COPY_BYTES          (256 << 10) /* one write of a call's own file */
+#define JOURNAL_COPY_RETRY_MS       5000        /* a full disk does not empty by itself */
+#define JOURNAL_CLOSE_TRIES         3           /* of a failing disk, before giving up at exit */
+#define JOURNAL_LOCK_TRIES          8           /* against another process tidying at that moment */
+#define JOURNAL_RESYNC_BYTES        (256u << 20) /* checksummed in search of the next good record */
+#define JOURNAL_RECOVER_CALLS_MAX   (1u << 20)   /* calls in the segments of one dead process */
+#define JOURNAL_EXPORT_MS_MAX       18000000     /* 5 h of stereo: 576 MB, above the longest call */
+
+/* -- settings -- */
+#define CONFIG_FILE_BYTES_MAX  (256 << 10) /* every key with a paragraph of comment is far below */
+#define CONFIG_VALUE_BYTES_MAX 4096        /* a path; the longest value there is */
 
 #endif

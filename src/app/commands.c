@@ -1,0 +1,72 @@
+/* The table of commands and the words for getting one wrong. */
+#include "app/commands.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct command {
+    const char *name;
+    const char *summary; /* NULL: not shown */
+    command_fn *fn;
+};
+
+static const struct command commands[] = {
+    {"config-docs", NULL, cmd_config_docs},
+};
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+
+static void complain(const char *fmt, va_list args)
+{
+    char line[1024];
+    vsnprintf(line, sizeof(line), fmt, args);
+    fprintf(stderr, "callee: %s\n", line);
+}
+
+int command_usage(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    complain(fmt, args);
+    va_end(args);
+    return EXIT_USAGE;
+}
+
+int command_failed(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    complain(fmt, args);
+    va_end(args);
+    return 1;
+}
+
+static int help(void)
+{
+    printf("callee " CALLEE_VERSION " - a voice agent that answers the phone\n\n"
+           "usage: callee COMMAND [--flag VALUE]...\n\n");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (commands[i].summary)
+            printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    }
+    printf("\ncallee COMMAND --help says more. Settings: docs/config.md.\n");
+    return 0;
+}
+
+int commands_main(int argc, char **argv)
+{
+    if (argc < 2)
+        return command_usage("which command? Try callee --help");
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0)
+        return help();
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        printf("callee " CALLEE_VERSION "\n");
+        return 0;
+    }
+    for (size_t i = 0; i < COMMANDS; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].fn(argc - 1, argv + 1);
+    }
+    return command_usage("there is no command \"%.60s\"; try callee --help", name);
+}

@@ -1,0 +1,103 @@
+/*
+ * config.h - every setting of the program: one table row a key.
+ *
+ * A row gives a key its name, environment name, type, range, default and help; from it come
+ * parsing, validation, --dump-config and docs/config.md. A value is taken from, weakest first: the
+ * default, the file (`key = value` lines; --config FILE, else DATA/callee.conf if there is one),
+ * the environment (the row's own name, or CALLEE_<KEY>, which wins), the flag --key-with-dashes.
+ * Nothing else in the program reads the environment.
+ *
+ *   Units    times: milliseconds. Prices: millionths of a US dollar per million tokens.
+ *   Memory   struct app_config owns its strings (config_fini). Strings are never NULL, "" = none.
+ *   Thread   loaded by the main thread; read-only afterwards, so every loop may read it.
+ *   Bounds   a file: CONFIG_FILE_BYTES_MAX; a value: CONFIG_VALUE_BYTES_MAX.
+ */
+#ifndef APP_CONFIG_H
+#define APP_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "app/flags.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+
+enum { CONFIG_KEYS_MAX = 80 };
+
+enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENV, CONFIG_FLAG };
+
+struct app_config {
+    /* server */
+    const char *listen;      /* "127.0.0.1:8080", as written */
+    const char *listen_host; /* of listen; IPv6 without its brackets */
+    int64_t listen_port;     /* of listen; 0 = any */
+    const char *data;
+    const char *public_url; /* without a trailing slash */
+    const char *tls_cert, *tls_key, *ca_file;
+    const char *trusted_proxies;
+    int64_t loops;
+    const char *log_level;
+    bool metrics_public;
+    bool demo;
+
+    /* engine */
+    const char *engine; /* auto, realtime, local */
+    const char *openai_api_key, *provider_url, *provider_model;
+    bool provider_beta;
+    const char *voice, *transcription_model, *language;
+    int64_t max_output_tokens;
+    int64_t vad_threshold_permille, vad_prefix_ms, vad_silence_ms;
+    int64_t price_text_in, price_cached_text_in, price_audio_in, price_cached_audio_in;
+    int64_t price_text_out, price_audio_out, price_transcription_in;
+
+    /* Twilio */
+    const char *twilio_account_sid, *twilio_auth_token, *twilio_api_url;
+    bool insecure_streams;
+
+    /* calls */
+    int64_t max_calls, max_local_calls;
+    int64_t engine_retries;
+    int64_t connect_timeout_ms, response_timeout_ms, tool_timeout_ms, filler_after_ms;
+    int64_t silence_ms, max_duration_ms, goodbye_limit_ms;
+    int64_t max_cost_microusd; /* of one call; 0 = no cap */
+    bool recording;
+
+    /* where each value came from; private to config.c */
+    const char *text[CONFIG_KEYS_MAX];
+    enum config_source source[CONFIG_KEYS_MAX];
+    struct arena mem;
+};
+
+/* What a command brings to config_start. */
+struct config_args {
+    int argc; /* as given to the command: argv[0] is its name */
+    char **argv;
+    const char *usage;            /* one paragraph for --help */
+    const struct flag_row *flags; /* the command's own; may be NULL */
+    size_t flag_count;
+    void *opts;               /* where the flags write */
+    const char **positionals; /* room for arguments without dashes */
+    size_t positional_max;    /* more than this is an error */
+    size_t *positional_count;
+    const char *(*env)(const char *name); /* NULL = the process's environment */
+};
+
+/* Loads everything and checks it. ERR_INVALID with one sentence for an unknown key or flag, a bad
+ * value, settings that exclude each other, or a file that cannot be read. config_fini in any case.
+ * Secrets never appear in the sentence. --help and --dump-config are not flags here. */
+enum err config_load(struct app_config *c, const struct config_args *args,
+                     struct err_detail *why) MUST_CHECK;
+void config_fini(struct app_config *c);
+
+/* config_load for a command, --help and --dump-config included: -1 = go on, else the exit code (the
+ * line is written and `c` is finished). */
+int config_start(struct app_config *c, const struct config_args *args);
+
+/* The effective values as a file that could be read back, secrets masked. */
+void config_dump(const struct app_config *c, struct buf *out);
+/* docs/config.md. */
+void config_docs(struct buf *out);
+
+#endif

@@ -1,0 +1,141 @@
+/* One row a key. docs/config.md is made from this table: `callee config-docs`. */
+#include "app/config_table.h"
+
+#define SERVER  "Server"
+#define ENGINE  "Engine"
+#define PRICES  "Prices"
+#define TWILIO  "Twilio"
+#define CALLS   "Calls"
+#define AT(m)   offsetof(struct app_config, m)
+#define HOUR_MS 3600000
+#define USD_MAX 1000000000000 /* a million dollars */
+
+/* Plain text settings have no range. */
+#define TEXT_(section, key, env, member, initial, help)                              \
+    {                                                                                \
+        section, key, env, CONFIG_TEXT, AT(member), 0, 0, NULL, initial, false, help \
+    }
+#define PATH_(section, key, member, initial, help)                                    \
+    {                                                                                 \
+        section, key, NULL, CONFIG_PATH, AT(member), 0, 0, NULL, initial, false, help \
+    }
+#define SECRET_(section, key, env, member, help)                               \
+    {                                                                          \
+        section, key, env, CONFIG_TEXT, AT(member), 0, 0, NULL, "", true, help \
+    }
+#define URL_(section, key, env, member, initial, help)                              \
+    {                                                                               \
+        section, key, env, CONFIG_URL, AT(member), 0, 0, NULL, initial, false, help \
+    }
+#define INT_(section, key, member, min, max, initial, help)                              \
+    {                                                                                    \
+        section, key, NULL, CONFIG_INT, AT(member), min, max, NULL, initial, false, help \
+    }
+#define MS_(section, key, member, min, max, initial, help)                              \
+    {                                                                                   \
+        section, key, NULL, CONFIG_MS, AT(member), min, max, NULL, initial, false, help \
+    }
+#define USD_(section, key, member, initial, help)                                          \
+    {                                                                                      \
+        section, key, NULL, CONFIG_USD, AT(member), 0, USD_MAX, NULL, initial, false, help \
+    }
+#define BOOL_(section, key, member, initial, help)                                    \
+    {                                                                                 \
+        section, key, NULL, CONFIG_BOOL, AT(member), 0, 1, NULL, initial, false, help \
+    }
+#define CHOICE_(section, key, member, choices, initial, help)                              \
+    {                                                                                      \
+        section, key, NULL, CONFIG_CHOICE, AT(member), 0, 0, choices, initial, false, help \
+    }
+
+const struct config_row config_rows[] = {
+    {SERVER, "listen", NULL, CONFIG_ADDRESS, AT(listen), 0, 65535, NULL, "127.0.0.1:8080", false,
+     "Address and port to listen on; port 0 picks a free one."},
+    PATH_(SERVER, "data", data, "./data", "Folder of the database and the journals."),
+    URL_(SERVER, "public_url", NULL, public_url, "",
+         "Where the world reaches this server, for example https://voice.example.com: webhook "
+         "signatures and stream addresses are made from it. No path."),
+    PATH_(SERVER, "tls_cert", tls_cert, "",
+          "Certificate chain (PEM) to serve HTTPS with; needs tls_key."),
+    PATH_(SERVER, "tls_key", tls_key, "", "Private key (PEM) of tls_cert."),
+    PATH_(SERVER, "ca_file", ca_file, "",
+          "Certificates (PEM) trusted for outgoing connections instead of the system's."),
+    TEXT_(SERVER, "trusted_proxies", NULL, trusted_proxies, "",
+          "Addresses of reverse proxies whose X-Forwarded-For is believed, separated by commas."),
+    INT_(SERVER, "loops", loops, 1, 64, "1", "Event loops, each a thread; a call stays on one."),
+    CHOICE_(SERVER, "log_level", log_level, "debug|info|warn|error|off", "info",
+            "Log lines below this level are not written."),
+    BOOL_(SERVER, "metrics_public", metrics_public, "false",
+          "Answer /metrics to everybody, not only to loopback addresses."),
+    BOOL_(SERVER, "demo", demo, "false",
+          "Set up the demo business, Pecos River Traders, when the server starts."),
+
+    CHOICE_(ENGINE, "engine", engine, "auto|realtime|local", "auto",
+            "Who thinks and speaks: a Realtime provider or the offline engine. auto: the provider "
+            "if there is a key or another provider_url, and the offline engine behind it."),
+    SECRET_(ENGINE, "openai_api_key", "OPENAI_API_KEY", openai_api_key, "Key of the provider."),
+    URL_(ENGINE, "provider_url", NULL, provider_url, "wss://api.openai.com/v1/realtime",
+         "WebSocket address of a Realtime-compatible provider."),
+    TEXT_(ENGINE, "provider_model", NULL, provider_model, "gpt-realtime", "Model asked for."),
+    BOOL_(ENGINE, "provider_beta", provider_beta, "false",
+          "Speak the retired beta shape of the Realtime API to the provider."),
+    TEXT_(ENGINE, "voice", NULL, voice, "cedar", "Voice of the provider."),
+    TEXT_(ENGINE, "transcription_model", NULL, transcription_model, "gpt-4o-mini-transcribe",
+          "Model that transcribes the caller; empty: no transcription."),
+    TEXT_(ENGINE, "language", NULL, language, "",
+          "Language of callers for transcription (ISO 639-1); empty: detected."),
+    INT_(ENGINE, "max_output_tokens", max_output_tokens, 0, 4096, "1024",
+         "Of one answer; 0: no limit."),
+    INT_(ENGINE, "vad_threshold_permille", vad_threshold_permille, 0, 1000, "500",
+         "How clearly somebody must speak to be heard as speaking."),
+    MS_(ENGINE, "vad_prefix", vad_prefix_ms, 0, 2000, "300ms",
+        "Audio kept from before the speech was noticed."),
+    MS_(ENGINE, "vad_silence", vad_silence_ms, 100, 5000, "500ms", "Silence that ends a turn."),
+
+    USD_(PRICES, "price_text_in", price_text_in, "4.00",
+         "US dollars per million text tokens read by the model."),
+    USD_(PRICES, "price_cached_text_in", price_cached_text_in, "0.40", "The same, from the cache."),
+    USD_(PRICES, "price_audio_in", price_audio_in, "32.00", "Audio tokens heard by the model."),
+    USD_(PRICES, "price_cached_audio_in", price_cached_audio_in, "0.40",
+         "The same, from the cache."),
+    USD_(PRICES, "price_text_out", price_text_out, "16.00", "Text tokens written."),
+    USD_(PRICES, "price_audio_out", price_audio_out, "64.00", "Audio tokens spoken."),
+    USD_(PRICES, "price_transcription_in", price_transcription_in, "1.25",
+         "Tokens of caller audio transcribed."),
+
+    TEXT_(TWILIO, "twilio_account_sid", "TWILIO_ACCOUNT_SID", twilio_account_sid, "",
+          "Account whose numbers ring here."),
+    SECRET_(TWILIO, "twilio_auth_token", "TWILIO_AUTH_TOKEN", twilio_auth_token,
+            "Its auth token: signatures are checked with it. Without one every call is refused."),
+    URL_(TWILIO, "twilio_api_url", "TWILIO_API_URL", twilio_api_url, "https://api.twilio.com",
+         "Base address of Twilio's REST API."),
+    BOOL_(TWILIO, "insecure_streams", insecure_streams, "false",
+          "Do not check signatures and stream tokens. Only on a loopback address and without a "
+          "public_url."),
+
+    INT_(CALLS, "max_calls", max_calls, 1, 100000, "200",
+         "Calls at once; one more is told that all lines are busy."),
+    INT_(CALLS, "max_local_calls", max_local_calls, 0, 10000, "8",
+         "Calls at once on the offline engine, which costs about a tenth of a core each."),
+    INT_(CALLS, "engine_retries", engine_retries, 0, 5, "1",
+         "Tries of a failing engine beyond the first before the next engine takes over."),
+    MS_(CALLS, "connect_timeout", connect_timeout_ms, 500, 60000, "5s",
+        "For the engine to become ready."),
+    MS_(CALLS, "response_timeout", response_timeout_ms, 500, 60000, "8s",
+        "For the engine to begin an answer it owes."),
+    MS_(CALLS, "tool_timeout", tool_timeout_ms, 500, 120000, "8s", "For a tool to answer."),
+    MS_(CALLS, "filler_after", filler_after_ms, 0, 60000, "1200ms",
+        "A tool slower than this is covered by a spoken \"one moment\"; 0: never."),
+    MS_(CALLS, "silence", silence_ms, 0, 600000, "10s",
+        "Silence before \"are you still there?\", and again before goodbye; 0: never."),
+    MS_(CALLS, "max_duration", max_duration_ms, 10000, 4 * HOUR_MS, "30m", "Of one call."),
+    MS_(CALLS, "goodbye_limit", goodbye_limit_ms, 500, 60000, "15s",
+        "A goodbye not heard by then is cut off."),
+    USD_(CALLS, "max_cost", max_cost_microusd, "0",
+         "US dollars one call may cost before it is ended politely; 0: no limit."),
+    BOOL_(CALLS, "recording", recording, "false",
+          "Keep the audio of calls whose business has not decided itself."),
+};
+const size_t config_row_count = sizeof(config_rows) / sizeof(config_rows[0]);
+_Static_assert(sizeof(config_rows) / sizeof(config_rows[0]) <= CONFIG_KEYS_MAX,
+               "room for all keys");
