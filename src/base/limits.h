@@ -34,30 +34,31 @@
 #define WS_PONG_TIMEOUT_MS       10000       /* longer than any TCP retransmission worth having */
 
 /* -- Realtime provider -- */
-#define REALTIME_MESSAGE_BYTES_MAX   (16 << 20)  /* the Realtime API's own bound of a message */
-#define REALTIME_AUDIO_OUT_BYTES_MAX (512 << 10) /* 45 s of what a caller said while it connected */
-#define REALTIME_CONNECT_TIMEOUT_MS  5000        /* a caller hears the greeting late, or an apology */
-#define REALTIME_SHAPE_WAIT_MS       2000        /* for session.created, when the shape is not known */
+#define REALTIME_MESSAGE_BYTES_MAX   (16 << 20)  /* the Realtime API's own bound */
+#define REALTIME_AUDIO_OUT_BYTES_MAX (512 << 10) /* 45 s kept while it connected */
+#define REALTIME_CONNECT_TIMEOUT_MS  5000        /* the caller is waiting */
+#define REALTIME_SHAPE_WAIT_MS       2000        /* for session.created */
 #define REALTIME_URL_BYTES_MAX       2048
-#define REALTIME_KEY_BYTES_MAX       4096        /* a signed token may be long; a header line ends */
+#define REALTIME_KEY_BYTES_MAX       4096        /* a signed token may be long */
 #define REALTIME_SECRET_BYTES_MIN    8           /* a shorter key is a placeholder, found everywhere */
 #define REALTIME_REASON_BYTES_MAX    200         /* a close reason has 123 at most */
 
 /* -- Twilio -- */
-#define TWILIO_ANSWER_TIMEOUT_MS    10000       /* Twilio itself waits 15 s for TwiML */
-#define TWILIO_START_TIMEOUT_MS     10000       /* from the upgrade to `start` */
-#define TWILIO_BAD_MESSAGES_MAX     10          /* on one stream; a real one sends none */
-#define TWILIO_BODY_BYTES_MAX       (64 << 10)  /* a webhook's form has about 2 KB */
-#define TWILIO_MESSAGE_BYTES_MAX    (64 << 10)  /* a media message has about 400 bytes */
-#define TWILIO_AUDIO_OUT_BYTES_MAX  (256 << 10) /* 10 s ahead of the playhead and the JSON around it */
+#define TWILIO_ANSWER_TIMEOUT_MS     10000       /* Twilio itself waits 15 s for TwiML */
+#define TWILIO_START_TIMEOUT_MS      10000       /* from the upgrade to `start` */
+#define TWILIO_BAD_MESSAGES_MAX      10          /* on one stream; a real one sends none */
+#define TWILIO_BODY_BYTES_MAX        (64 << 10)  /* a webhook's form has about 2 KB */
+#define TWILIO_MESSAGE_BYTES_MAX     (64 << 10)  /* a media message has about 400 bytes */
+#define TWILIO_AUDIO_OUT_BYTES_MAX   (256 << 10) /* 10 s ahead of the playhead, as JSON */
 #define TWILIO_CONTROL_OUT_BYTES_MAX (512 << 10) /* past it the carrier does not read at all */
 #define TWILIO_TWIML_BYTES_MAX      (64 << 10)
-#define TWILIO_SID_BYTES_MAX        64          /* two letters and 32 digits */
-#define TWILIO_TOKEN_BYTES_MAX      256         /* of a <Parameter>: Twilio's own bound is 500 */
+#define TWILIO_URL_BYTES_MAX         2048        /* of the public URL */
+#define TWILIO_SID_BYTES_MAX         64          /* two letters and 32 digits */
+#define TWILIO_TOKEN_BYTES_MAX       256         /* of a <Parameter>: Twilio's own bound is 500 */
 #define TWILIO_REST_TIMEOUT_MS      10000
-#define TWILIO_REST_BODY_BYTES_MAX  (64 << 10)  /* a call resource has 2 KB */
-#define TWILIO_REST_REQUESTS_MAX   256          /* under way on a loop, waiting retries included */
-#define TWILIO_REST_RETRY_MS        500         /* before the one retry */
+#define TWILIO_REST_BODY_BYTES_MAX   (64 << 10)  /* a call resource has 2 KB */
+#define TWILIO_REST_REQUESTS_MAX     256         /* under way on a loop, waiting retries included */
+#define TWILIO_REST_RETRY_MS         500         /* before the one retry */
 
 /* -- outbound HTTP -- */
 #define HTTP_CLIENT_TIMEOUT_MS     10000     /* from name look-up to the last byte */
@@ -178,5 +179,19 @@
 /* -- settings -- */
 #define CONFIG_FILE_BYTES_MAX  (256 << 10) /* every key with a paragraph of comment is far below */
 #define CONFIG_VALUE_BYTES_MAX 4096        /* a path; the longest value there is */
+
+/* -- dial and provider: the peers we bring along -- */
+#define VOICE_BYTES_MAX            (8 << 20)  /* of one text as mu-law: 17 minutes */
+#define VOICE_WAV_BYTES_MAX        (64 << 20) /* of a sound file: 5 minutes of 48 kHz stereo */
+#define PROVIDER_SCRIPT_BYTES_MAX  (4 << 20)  /* a script file */
+#define PROVIDER_STEPS_MAX         1000       /* answers of a script */
+#define PROVIDER_SESSIONS_MAX      2000       /* at once */
+#define PROVIDER_ITEMS_MAX         2000       /* of one session; more is ended as OpenAI ends it */
+#define PROVIDER_WANTS_MAX         8          /* out-of-band answers waiting for the running one */
+#define PROVIDER_CLIPS_MAX         256        /* spoken texts kept */
+#define PROVIDER_TURN_BYTES_MAX    (8 * 60000) /* caller audio kept of a turn, to be echoed */
+#define PROVIDER_EVENT_BYTES_MAX   (18 << 20)  /* one event: the largest append there may be */
+#define PROVIDER_MESSAGE_BYTES_MAX (16 << 20)  /* from a client: 15 MiB of audio and its frame */
+#define PROVIDER_RECORDS_MAX       4096        /* truncations and violations listed one by one */
 
 #endif
