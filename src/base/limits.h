@@ -39,9 +39,9 @@
 #define REALTIME_CONNECT_TIMEOUT_MS  5000        /* the caller is waiting */
 #define REALTIME_SHAPE_WAIT_MS       2000        /* for session.created */
 #define REALTIME_URL_BYTES_MAX       2048
-#define REALTIME_KEY_BYTES_MAX       4096        /* a signed token may be long */
-#define REALTIME_SECRET_BYTES_MIN    8           /* a shorter key is a placeholder, found everywhere */
-#define REALTIME_REASON_BYTES_MAX    200         /* a close reason has 123 at most */
+#define REALTIME_KEY_BYTES_MAX       4096 /* a signed token may be long */
+#define REALTIME_SECRET_BYTES_MIN    8    /* a shorter key is a placeholder, found everywhere */
+#define REALTIME_REASON_BYTES_MAX    200  /* a close reason has 123 at most */
 
 /* -- Twilio -- */
 #define TWILIO_ANSWER_TIMEOUT_MS     10000       /* Twilio itself waits 15 s for TwiML */
@@ -51,14 +51,14 @@
 #define TWILIO_MESSAGE_BYTES_MAX     (64 << 10)  /* a media message has about 400 bytes */
 #define TWILIO_AUDIO_OUT_BYTES_MAX   (256 << 10) /* 10 s ahead of the playhead, as JSON */
 #define TWILIO_CONTROL_OUT_BYTES_MAX (512 << 10) /* past it the carrier does not read at all */
-#define TWILIO_TWIML_BYTES_MAX      (64 << 10)
-#define TWILIO_URL_BYTES_MAX         2048        /* of the public URL */
-#define TWILIO_SID_BYTES_MAX         64          /* two letters and 32 digits */
-#define TWILIO_TOKEN_BYTES_MAX       256         /* of a <Parameter>: Twilio's own bound is 500 */
-#define TWILIO_REST_TIMEOUT_MS      10000
-#define TWILIO_REST_BODY_BYTES_MAX   (64 << 10)  /* a call resource has 2 KB */
-#define TWILIO_REST_REQUESTS_MAX     256         /* under way on a loop, waiting retries included */
-#define TWILIO_REST_RETRY_MS         500         /* before the one retry */
+#define TWILIO_TWIML_BYTES_MAX       (64 << 10)
+#define TWILIO_URL_BYTES_MAX         2048 /* of the public URL */
+#define TWILIO_SID_BYTES_MAX         64   /* two letters and 32 digits */
+#define TWILIO_TOKEN_BYTES_MAX       256  /* of a <Parameter>: Twilio's own bound is 500 */
+#define TWILIO_REST_TIMEOUT_MS       10000
+#define TWILIO_REST_BODY_BYTES_MAX   (64 << 10) /* a call resource has 2 KB */
+#define TWILIO_REST_REQUESTS_MAX     256        /* under way on a loop, waiting retries included */
+#define TWILIO_REST_RETRY_MS         500        /* before the one retry */
 
 /* -- outbound HTTP -- */
 #define HTTP_CLIENT_TIMEOUT_MS     10000     /* from name look-up to the last byte */
@@ -100,58 +100,60 @@
 #define KNOWLEDGE_SENTENCES_MAX   20000      /* in a recogniser's language model */
 
 /* -- net: loop, connections, HTTP server -- */
-#define LOOP_MAILBOX_MAX          4096       /* posts waiting for a loop; more means it is stuck */
-#define LOOP_READ_BYTES           65536      /* one read from a socket; the buffer is the loop's */
-#define CONN_CONNECT_TIMEOUT_MS   5000       /* DNS + TCP + TLS; a caller waits no longer */
-#define CONN_ADDRESSES_MAX        8          /* addresses of one name that are tried */
-#define CONN_HOST_BYTES_MAX       253        /* RFC 1035 section 2.3.4, without the last dot */
-#define CONN_OUT_BYTES_MAX        1048576    /* output queue of a connection, unless it sets its own */
+#define LOOP_MAILBOX_MAX          4096    /* posts waiting for a loop; more means it is stuck */
+#define LOOP_READ_BYTES           65536   /* one read from a socket; the buffer is the loop's */
+#define CONN_CONNECT_TIMEOUT_MS   5000    /* DNS + TCP + TLS; a caller waits no longer */
+#define CONN_ADDRESSES_MAX        8       /* addresses of one name that are tried */
+#define CONN_HOST_BYTES_MAX       253     /* RFC 1035 section 2.3.4, without the last dot */
+#define CONN_OUT_BYTES_MAX        1048576 /* output queue of a connection, unless it sets its own */
 #define CONN_OUT_BYTES_CEILING    1073741824 /* no connection may ask for more than this */
-#define CONN_OUT_KEEP_BYTES       16384      /* a drained queue larger than this gives its memory back */
-#define CONN_LINGER_MS            2000       /* to send what is queued and see the peer's end */
-#define CONN_READS_PER_EVENT      8          /* TLS records taken before other sockets get a turn */
-#define HTTP_HEAD_BYTES_MAX       16384      /* request line and headers; also pipelined bytes kept */
-#define HTTP_BODY_BYTES_MAX       1048576    /* request body, unless the route says otherwise */
-#define HTTP_HEADERS_MAX          64         /* header lines of a request */
-#define HTTP_REPLY_HEADERS_MAX    8192       /* bytes of headers a handler adds to its answer */
-#define HTTP_PARAMS_MAX           128        /* parameters of a form; Twilio sends about 30 */
-#define HTTP_HEAD_TIMEOUT_MS      10000      /* first byte to the end of the head */
-#define HTTP_BODY_TIMEOUT_MS      30000      /* end of the head to the end of the body */
-#define HTTP_IDLE_TIMEOUT_MS      60000      /* kept alive without a request, or without output moving */
-#define HTTP_CONNECTIONS_MAX      4096       /* of one server; one more is answered 503 */
-#define HTTP_REJECTS_MAX          64         /* connections being told 503; more are just closed */
-#define HTTP_BACKLOG              1024       /* listen(2): a burst of reconnecting streams */
-#define HTTP_ACCEPTS_PER_EVENT    64         /* before other sockets get a turn */
-#define HTTP_ACCEPT_PAUSE_MS      100        /* after the process ran out of descriptors */
+#define CONN_OUT_KEEP_BYTES       16384 /* a drained queue larger than this gives its memory back */
+#define CONN_LINGER_MS            2000  /* to send what is queued and see the peer's end */
+#define CONN_READS_PER_EVENT      8     /* TLS records taken before other sockets get a turn */
+#define HTTP_HEAD_BYTES_MAX       16384 /* request line and headers; also pipelined bytes kept */
+#define HTTP_BODY_BYTES_MAX       1048576 /* request body, unless the route says otherwise */
+#define HTTP_HEADERS_MAX          64      /* header lines of a request */
+#define HTTP_REPLY_HEADERS_MAX    8192    /* bytes of headers a handler adds to its answer */
+#define HTTP_CHUNK_LINE_BYTES_MAX 512     /* extensions of a chunk, one trailer line */
+#define HTTP_PARAMS_MAX           128     /* parameters of a form; Twilio sends about 30 */
+#define HTTP_HEAD_TIMEOUT_MS      10000   /* first byte to the end of the head */
+#define HTTP_BODY_TIMEOUT_MS      30000   /* end of the head to the end of the body */
+#define HTTP_IDLE_TIMEOUT_MS      60000 /* kept alive without a request, or without output moving */
+#define HTTP_CONNECTIONS_MAX      4096  /* of one server; one more is answered 503 */
+#define HTTP_REJECTS_MAX          64    /* connections being told 503; more are just closed */
+#define HTTP_REPLY_JOIN_BYTES     16384 /* a body up to this leaves in one write with its head */
+#define HTTP_BACKLOG              1024  /* listen(2): a burst of reconnecting streams */
+#define HTTP_ACCEPTS_PER_EVENT    64    /* before other sockets get a turn */
+#define HTTP_ACCEPT_PAUSE_MS      100   /* after the process ran out of descriptors */
 
 /* -- speech -- */
-#define LM_WORDS_MAX          20000         /* different words; a business has hundreds */
-#define LM_WORD_BYTES_MAX     48            /* no spoken word is longer */
-#define LM_TOKENS_MAX         (1u << 20)    /* words in all; beyond it decoding gets no better */
-#define LM_ARPA_BYTES_MAX     (128u << 20)  /* the written model of LM_TOKENS_MAX words */
-#define STT_DECODERS_MAX      16            /* kept; about 7 MB each */
-#define STT_UTTERANCE_MS_MAX  30000         /* nobody asks a question for half a minute */
-#define STT_TEXT_BYTES_MAX    2048          /* of one utterance */
+#define LM_WORDS_MAX           20000        /* different words; a business has hundreds */
+#define LM_WORD_BYTES_MAX      48           /* no spoken word is longer */
+#define LM_TOKENS_MAX          (1u << 20)   /* words in all; beyond it decoding gets no better */
+#define LM_ARPA_BYTES_MAX      (128u << 20) /* the written model of LM_TOKENS_MAX words */
+#define STT_DECODERS_MAX       16           /* kept; about 7 MB each */
+#define STT_UTTERANCE_MS_MAX   30000        /* nobody asks a question for half a minute */
+#define STT_TEXT_BYTES_MAX     2048         /* of one utterance */
 #define TTS_SENTENCE_BYTES_MAX 1000         /* a minute of speech */
 
 /* -- call -- */
-#define CALL_ARENA_BYTES_MAX   (4u << 20) /* what one conversation may keep in memory */
-#define CALL_ITEMS_MAX         4096       /* an hour of turns every second */
+#define CALL_ARENA_BYTES_MAX   (4u << 20)  /* what one conversation may keep in memory */
+#define CALL_ITEMS_MAX         4096        /* an hour of turns every second */
 #define CALL_ITEM_TEXT_MAX     (16u << 10) /* text of one turn; longer is cut */
-#define CALL_TOOLS_MAX         16         /* tool runs of one call at once */
-#define CALL_WANTS_MAX         8          /* answers waiting for their turn */
-#define CALL_SOURCES_MAX       32         /* items with audio not yet sent */
-#define CALL_EVENT_BYTES_MAX   (1u << 20) /* one client event; instructions are the largest */
-#define CALL_CONTEXT_ITEMS_MAX 40         /* turns carried over to a new engine session */
-#define CALL_DTMF_MAX          32         /* keys pressed before the agent is told */
-#define CALL_AHEAD_BYTES_MAX   80000      /* 10 s of mu-law ahead of the playhead */
-#define CALL_PLAY_BYTES_MAX    1600       /* 200 ms: one message to the carrier */
-#define CALL_MARK_BYTES        800        /* a mark after at least 100 ms */
-#define CALL_MARK_GRACE_MS     1500       /* an echo later than this is missing */
-#define CALL_SPEECH_MAX_MS     60000      /* speech_started without an end: the engine forgot it */
-#define CALL_CLOSE_WAIT_MS     5000       /* from hanging up to the carrier's word that it is done */
-#define CALL_DTMF_GAP_MS       1500       /* keys closer than this belong together */
-#define PLAYHEAD_MARKS_MAX     256        /* marks in flight: 10 s ahead at one each 100 ms, twice */
+#define CALL_TOOLS_MAX         16          /* tool runs of one call at once */
+#define CALL_WANTS_MAX         8           /* answers waiting for their turn */
+#define CALL_SOURCES_MAX       32          /* items with audio not yet sent */
+#define CALL_EVENT_BYTES_MAX   (1u << 20)  /* one client event; instructions are the largest */
+#define CALL_CONTEXT_ITEMS_MAX 40          /* turns carried over to a new engine session */
+#define CALL_DTMF_MAX          32          /* keys pressed before the agent is told */
+#define CALL_AHEAD_BYTES_MAX   80000       /* 10 s of mu-law ahead of the playhead */
+#define CALL_PLAY_BYTES_MAX    1600        /* 200 ms: one message to the carrier */
+#define CALL_MARK_BYTES        800         /* a mark after at least 100 ms */
+#define CALL_MARK_GRACE_MS     1500        /* an echo later than this is missing */
+#define CALL_SPEECH_MAX_MS     60000       /* speech_started without an end: the engine forgot it */
+#define CALL_CLOSE_WAIT_MS     5000 /* from hanging up to the carrier's word that it is done */
+#define CALL_DTMF_GAP_MS       1500 /* keys closer than this belong together */
+#define PLAYHEAD_MARKS_MAX     256  /* marks in flight: 10 s ahead at one each 100 ms, twice */
 
 /* -- protocols -- */
 #define TWILIO_PARAMS_MAX 16 /* <Parameter> elements of one stream; ours has a handful */
@@ -161,13 +163,13 @@
 #define JOURNAL_PAYLOAD_BYTES_MAX   (8u << 20) /* a step's effects can hold several large events */
 #define JOURNAL_STAGE_BYTES         (64 << 10) /* records of one call between two flushes */
 #define JOURNAL_BUFFER_BYTES        (256 << 10)
-#define JOURNAL_BUFFERS_KEEP        4          /* kept for reuse when the writer has caught up */
-#define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20) /* more not on disk: audio is no longer kept */
-#define JOURNAL_BACKLOG_BYTES       (32 << 20) /* more not on disk: only ends of calls are kept */
-#define JOURNAL_SEGMENT_BYTES       (64 << 20) /* so that finished calls free their disk space */
-#define JOURNAL_SEGMENTS_MAX        65536      /* of one dead process: 4 TiB */
-#define JOURNAL_EXTENTS_MAX         (1u << 20) /* pieces of one call: a day at ten a second */
-#define JOURNAL_ID_BYTES_MAX        100        /* of a call's id, which names its file */
+#define JOURNAL_BUFFERS_KEEP        4           /* kept for reuse when the writer has caught up */
+#define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20)  /* more not on disk: audio is no longer kept */
+#define JOURNAL_BACKLOG_BYTES       (32 << 20)  /* more not on disk: only ends of calls are kept */
+#define JOURNAL_SEGMENT_BYTES       (64 << 20)  /* so that finished calls free their disk space */
+#define JOURNAL_SEGMENTS_MAX        65536       /* of one dead process: 4 TiB */
+#define JOURNAL_EXTENTS_MAX         (1u << 20)  /* pieces of one call: a day at ten a second */
+#define JOURNAL_ID_BYTES_MAX        100         /* of a call's id, which names its file */
 #define JOURNAL_COPY_BYTES          (256 << 10) /* one write of a call's own file */
 #define JOURNAL_COPY_RETRY_MS       5000        /* a full disk does not empty by itself */
 #define JOURNAL_CLOSE_TRIES         3           /* of a failing disk, before giving up at exit */
@@ -181,14 +183,14 @@
 #define CONFIG_VALUE_BYTES_MAX 4096        /* a path; the longest value there is */
 
 /* -- dial and provider: the peers we bring along -- */
-#define VOICE_BYTES_MAX            (8 << 20)  /* of one text as mu-law: 17 minutes */
-#define VOICE_WAV_BYTES_MAX        (64 << 20) /* of a sound file: 5 minutes of 48 kHz stereo */
-#define PROVIDER_SCRIPT_BYTES_MAX  (4 << 20)  /* a script file */
-#define PROVIDER_STEPS_MAX         1000       /* answers of a script */
-#define PROVIDER_SESSIONS_MAX      2000       /* at once */
-#define PROVIDER_ITEMS_MAX         2000       /* of one session; more is ended as OpenAI ends it */
-#define PROVIDER_WANTS_MAX         8          /* out-of-band answers waiting for the running one */
-#define PROVIDER_CLIPS_MAX         256        /* spoken texts kept */
+#define VOICE_BYTES_MAX            (8 << 20)   /* of one text as mu-law: 17 minutes */
+#define VOICE_WAV_BYTES_MAX        (64 << 20)  /* of a sound file: 5 minutes of 48 kHz stereo */
+#define PROVIDER_SCRIPT_BYTES_MAX  (4 << 20)   /* a script file */
+#define PROVIDER_STEPS_MAX         1000        /* answers of a script */
+#define PROVIDER_SESSIONS_MAX      2000        /* at once */
+#define PROVIDER_ITEMS_MAX         2000        /* of one session; more is ended as OpenAI ends it */
+#define PROVIDER_WANTS_MAX         8           /* out-of-band answers waiting for the running one */
+#define PROVIDER_CLIPS_MAX         256         /* spoken texts kept */
 #define PROVIDER_TURN_BYTES_MAX    (8 * 60000) /* caller audio kept of a turn, to be echoed */
 #define PROVIDER_EVENT_BYTES_MAX   (18 << 20)  /* one event: the largest append there may be */
 #define PROVIDER_MESSAGE_BYTES_MAX (16 << 20)  /* from a client: 15 MiB of audio and its frame */

@@ -11,7 +11,8 @@
  *            mu-law (8 a millisecond).
  *   Memory   a call owns an arena with a cap (CALL_ARENA_BYTES_MAX); passing it ends the call.
  *   Thread   the owner's; no locks, no globals.
- *   Bounds   CALL_ITEMS_MAX items, CALL_TOOLS_MAX running tools, CALL_WANTS_MAX queued responses.
+ *   Bounds   CALL_ITEMS_MAX items, CALL_TOOLS_MAX running tools, CALL_WANTS_MAX queued responses; what
+ *            is full refuses with a note, never silently.
  */
 #ifndef CALL_CALL_H
 #define CALL_CALL_H
@@ -43,6 +44,7 @@ enum call_in_type {
     CALL_IN_TIMER,         /* number = enum call_timer */
     CALL_IN_OPERATOR,      /* text = "hangup" or "say <words>" */
     CALL_IN_DROPPED,       /* the shell dropped audio_len bytes; number = enum call_dropped */
+    CALL_IN_START,         /* always the first: the call rings, the engine may be opened */
 };
 
 enum call_dropped { CALL_DROPPED_TO_CHANNEL = 1, CALL_DROPPED_TO_ENGINE };
@@ -147,10 +149,15 @@ struct call_item {
     struct rt_usage usage; /* of the response it came with; all zero for later items of it */
     int64_t cost_nanousd;
     /* private to call/ */
-    uint32_t audio_bytes; /* accepted */
-    uint64_t sent_end;    /* timeline position behind its last byte sent; 0 = nothing sent */
     struct call_item *next;
-    struct buf words;
+    struct buf words;       /* text while it grows */
+    uint32_t engine_epoch;  /* which engine session knows it */
+    uint32_t audio_bytes;   /* accepted */
+    uint32_t sent_bytes;    /* of them, sent to the carrier */
+    uint64_t timeline_start; /* playhead position of its first byte; valid when sent_bytes > 0 */
+    bool audio_done;        /* no more audio will come */
+    bool settled;           /* heard_ms is final */
+    bool stored;            /* its final form was given out as CALL_FX_TURN */
 };
 
 struct call;

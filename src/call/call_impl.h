@@ -1,0 +1,244 @@
+/*
+ * call_impl.h - the insides of a call, shared by the files of call/ and nobody else.
+ *
+ * call.c dispatches an input to the part that knows it:
+ *   voice.c     what is spoken: queue, pace, marks, playhead, interruption
+ *   respond.c   what the engine is asked for: one response at a time, in order
+ *   link.c      the engine connection: opening, failing, falling back, its events
+ *   toolrun.c   function calls
+ *   manners.c   silence, duration, keys, emergencies, saying goodbye
+ *   script.c    the transcript: items, words, usage, money
+ * Each part may call the public functions of the others below; state is one struct because every
+ * part decides by the whole.
+ */
+#ifndef CALL_CALL_IMPL_H
+#define CALL_CALL_IMPL_H
+
+#include "base/limits.h"
+#include "call/call.h"
+#include "call/playhead.h"
+
+enum { NO_TIME = 0 };
+
+enum phase {
+    PHASE_RINGING,  /* no stream yet */
+    PHASE_TALKING,
+    PHASE_LEAVING,  /* hang-up or transfer was asked of the carrier */
+    PHASE_ENDED,
+};
+
+enum link_state { LINK_CLOSED, LINK_OPENING, LINK_CONFIGURING, LINK_READY };
+
+/* Why a response is wanted; part of the metadata sent with it. */
+enum purpose {
+    PURPOSE_GREETING = 1,
+    PURPOSE_TURN, /* answer what the caller said */
+    PURPOSE_TOOL, /* go on with tool results */
+    PURPOSE_SAY,  /* speak a given text */
+    PURPOSE_FILLER,
+    PURPOSE_FAREWELL, /* the text after which the call ends */
+};
+
+struct want {
+    enum purpose purpose;
+    struct str text; /* in the call's arena; spoken verbatim */
+};
+
+enum answer_state {
+    ANSWER_NONE,
+    ANSWER_REQUESTED, /* response.create is out */
+    ANSWER_ACTIVE,    /* response.created came */
+};
+
+/* The response in flight. */
+struct answer {
+    enum answer_state state;
+    struct want want;
+    uint32_t number; /* our event id */
+    char id[64];     /* response id; "" until created */
+    bool dead;       /* cut: late deltas are dropped */
+    bool has_audio, has_tool;
+    int64_t seen_us; /* last sign of life */
+};
+
+enum closing { CLOSING_NO, CLOSING_HANGUP, CLOSING_TRANSFER };
+
+struct source { /* an item with audio accepted and not yet sent */
+    struct call_item *item;
+    uint32_t pending;
+    bool protected; /* may not be cut by the caller */
+};
+
+struct toolrun {
+    uint32_t run;
+    char call_id[64];
+    struct str name;      /* arena */
+    struct str output;    /* arena; set when done */
+    uint32_t epoch;       /* engine session that asked */
+    int64_t started_us, deadline_us;
+    bool used, running, ok, sent;
+};
+
+/* Times of the turn that is being answered, for its latency. */
+struct turn_clock {
+    bool open; /* an answer may still take it */
+    int64_t speech_end_us, turn_end_us, engine_first_us;
+};
+
+struct call {
+    struct arena arena;   /* for the call's life */
+    struct arena scratch; /* for one step */
+    struct call_config config;
+    int64_t now;
+    enum phase phase;
+    int64_t stream_us; /* begin of the stream */
+    int64_t ended_us;
+    const struct call_input *in;
+
+    struct call_fx *fx;
+    size_t fx_count, fx_cap;
+    struct buf text; /* scratch for building messages */
+    int64_t timer_at[CALL_TIMER_COUNT];
+
+    /* voice.c */
+    struct playhead playhead;
+    struct source sources[CALL_SOURCES_MAX];
+    uint32_t source_count;
+    uint32_t since_mark; /* bytes sent behind the last mark */
+    uint32_t mark_number;
+    uint64_t protected_end; /* timeline position before which nothing is cut */
+    bool barge_waiting;
+    bool heard_all; /* nothing to play, nothing on its way */
+    uint32_t prompts_pending, prompt_number;
+
+    /* respond.c */
+    struct want wants[CALL_WANTS_MAX];
+    uint32_t want_count;
+    struct answer answer;
+    uint32_t response_number;
+    uint32_t empty_answers, failed_answers; /* in a row */
+
+    /* link.c */
+    enum link_state link;
+    uint32_t engine_index, engine_tries, epoch;
+    uint64_t forwarded_bytes; /* caller audio given to this engine session */
+    uint64_t held_bytes;
+    int64_t last_audio_us;
+    bool apologised;
+    bool speaking;          /* the caller, as the engine hears it */
+    int64_t speaking_us;
+    struct call_item *speaking_item;
+    struct turn_clock turn;
+
+    /* toolrun.c */
+    struct toolrun tools[CALL_TOOLS_MAX];
+    uint32_t tool_number;
+    bool filler_said;
+
+    /* manners.c */
+    enum closing closing;
+    bool closing_protected;
+    struct str close_reason;
+    uint32_t nudges;
+    char keys[CALL_DTMF_MAX];
+    uint32_t key_count;
+    uint32_t keys_number;
+    bool emergency_said;
+
+    /* script.c */
+    struct call_item *items, *last_item;
+    uint32_t item_count;
+    struct call_item *charged; /* the last response's usage went here */
+    int64_t cost_nanousd;
+    struct call_stats stats;
+};
+
+/* -- call.c -- */
+void fx_add(struct call *c, struct call_fx fx);
+void fx_note(struct call *c, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Sends a client event to the engine. */
+void fx_engine(struct call *c, const struct rt_event *ev);
+void timer_set(struct call *c, enum call_timer timer, int64_t at_us);
+struct str keep_str(struct call *c, struct str s);    /* in the call's arena */
+struct str scratch_str(struct call *c, struct str s); /* until the step ends */
+int64_t stream_ms(const struct call *c, int64_t at_us);
+void call_finish(struct call *c, struct str reason);
+
+/* -- voice.c -- */
+void voice_accept(struct call *c, struct call_item *item, uint32_t bytes, bool protected);
+void voice_item_done(struct call *c, struct call_item *item);
+void voice_pump(struct call *c);
+void voice_echo(struct call *c, uint32_t number);
+void voice_timer(struct call *c, enum call_timer timer);
+/* The caller speaks: cut what is being said, unless it is protected. */
+void voice_barge_in(struct call *c);
+/* Cuts everything at once, whatever it is (emergency). */
+void voice_cut(struct call *c);
+void voice_prompt(struct call *c, struct str text);
+void voice_prompt_ready(struct call *c);
+/* Gives out the final form of every item that has been heard; at the end of the call of all. */
+void voice_settle(struct call *c, bool all);
+
+/* -- respond.c -- */
+void want_add(struct call *c, enum purpose purpose, struct str text);
+void wants_clear(struct call *c);
+void want_turn_again(struct call *c); /* the answer in flight is lost with its engine */
+void answer_next(struct call *c);     /* asks for the next response if one may be asked for */
+void answer_created(struct call *c, const struct rt_event *ev);
+void answer_done(struct call *c, const struct rt_event *ev);
+void answer_error(struct call *c, const struct rt_event *ev);
+void answer_timer(struct call *c);
+/* Nobody else stops it: tells the engine to. */
+void answer_cancel(struct call *c);
+bool answer_is_current(const struct call *c, struct str response_id);
+/* Says `text`: through the engine if it is ready, else with our own voice. */
+void say(struct call *c, enum purpose purpose, const char *text);
+
+/* -- link.c -- */
+void link_open(struct call *c);
+void link_opened(struct call *c);
+void link_closed(struct call *c);
+void link_fail(struct call *c, const char *why);
+void link_event(struct call *c);
+void link_audio(struct call *c);
+void link_timer(struct call *c);
+
+/* -- toolrun.c -- */
+void tool_called(struct call *c, struct str call_id, struct str name, struct str arguments);
+void tool_result(struct call *c);
+void tool_timer(struct call *c);
+void tool_filler_timer(struct call *c);
+void tools_flush(struct call *c); /* hands finished outputs to the engine */
+void tools_abandon(struct call *c);
+bool tools_busy(const struct call *c);
+
+/* -- manners.c -- */
+void manners_started(struct call *c);
+void manners_idle(struct call *c);    /* nothing is being said: silence counts from here */
+void manners_heard(struct call *c);   /* everything said was heard: a waiting farewell is over */
+void manners_speech(struct call *c);  /* the caller began to speak */
+void manners_timer(struct call *c, enum call_timer timer);
+void manners_dtmf(struct call *c, char key);
+void manners_transcript(struct call *c, const struct call_item *item);
+void manners_transfer(struct call *c, bool already_said);
+void manners_operator(struct call *c, struct str command);
+/* Leaves after `text` (may be empty) was heard. Protected: the caller cannot stop it. */
+void manners_close(struct call *c, enum closing kind, const char *reason, const char *text,
+                   bool protected);
+
+/* -- script.c -- */
+struct call_item *script_find(struct call *c, struct str id);
+/* A new last item; NULL past CALL_ITEMS_MAX (the call ends then). */
+struct call_item *script_add(struct call *c, struct str id, enum call_role role);
+void script_words(struct call *c, struct call_item *item, struct str more);
+void script_set_words(struct call *c, struct call_item *item, struct str text);
+void script_store(struct call *c, struct call_item *item);
+void script_usage(struct call *c, struct call_item *item, const struct rt_usage *usage);
+void script_transcription_usage(struct call *c, struct call_item *item,
+                                const struct rt_usage *usage);
+/* Tells a new engine session what was said so far. */
+void script_replay_context(struct call *c);
+void script_send_text(struct call *c, enum rt_role role, struct str text);
+
+#endif

@@ -1,0 +1,133 @@
+/* The transcript of a call: who said what, how much of it was heard, and what it cost. */
+#include <string.h>
+
+#include "base/assert.h"
+#include "call/call_impl.h"
+
+struct call_item *script_find(struct call *c, struct str id)
+{
+    /* Events concern the last few items, so most searches could stop early from the end; a call has
+     * few enough items that the walk does not show in a profile. */
+    for (struct call_item *item = c->items; item; item = item->next)
+        if (str_eq(item->id, id))
+            return item;
+    return NULL;
+}
+
+struct call_item *script_add(struct call *c, struct str id, enum call_role role)
+{
+    if (c->item_count == CALL_ITEMS_MAX) {
+        fx_note(c, "call.item_limit", "items=%u", c->item_count);
+        return NULL;
+    }
+    struct call_item *item = arena_alloc(&c->arena, sizeof(*item));
+    *item = (struct call_item){
+        .id = keep_str(c, id),
+        .role = role,
+        .start_ms = stream_ms(c, c->now),
+        .end_ms = stream_ms(c, c->now),
+        .engine_epoch = c->epoch,
+        .latency = {-1, -1, -1, -1},
+    };
+    buf_init(&item->words, CALL_ITEM_TEXT_MAX);
+    if (c->last_item)
+        c->last_item->next = item;
+    else
+        c->items = item;
+    c->last_item = item;
+    c->item_count++;
+    return item;
+}
+
+void script_words(struct call *c, struct call_item *item, struct str more)
+{
+    (void)c;
+    if (item->final)
+        return;
+    /* A turn longer than the bound keeps its beginning; the audio is in the recording. */
+    size_t room = item->words.max - item->words.len;
+    enum err err = buf_append(&item->words, more.p, more.len < room ? more.len : room);
+    ASSERT(err == OK);
+    item->text = buf_str(&item->words);
+}
+
+void script_set_words(struct call *c, struct call_item *item, struct str text)
+{
+    if (item->final)
+        return;
+    buf_reset(&item->words);
+    script_words(c, item, text);
+    item->final = true;
+}
+
+void script_store(struct call *c, struct call_item *item)
+{
+    fx_add(c, (struct call_fx){.type = CALL_FX_TURN, .item = item});
+}
+
+static int64_t cost_of(const struct call_prices *p, const struct rt_usage *u)
+{
+    /* tokens x micro-dollars per million tokens = 1e-12 dollars; kept in 1e-9. */
+    int64_t fresh_text = u->input_text - u->cached_text;
+    int64_t fresh_audio = u->input_audio - u->cached_audio;
+    int64_t pico = (fresh_text > 0 ? fresh_text : 0) * p->text_in +
+                   (fresh_audio > 0 ? fresh_audio : 0) * p->audio_in +
+                   u->cached_text * p->cached_text_in + u->cached_audio * p->cached_audio_in +
+                   u->output_text * p->text_out + u->output_audio * p->audio_out;
+    return pico / 1000;
+}
+
+static void charge(struct call *c, struct call_item *item, int64_t nanousd)
+{
+    c->cost_nanousd += nanousd;
+    if (item)
+        item->cost_nanousd += nanousd;
+    if (c->config.max_cost_nanousd > 0 && c->cost_nanousd > c->config.max_cost_nanousd &&
+        c->closing == CLOSING_NO && c->phase == PHASE_TALKING) {
+        fx_note(c, "call.cost_cap", "nanousd=%lld", (long long)c->cost_nanousd);
+        manners_close(c, CLOSING_HANGUP, "cost cap", c->config.duration_goodbye, true);
+    }
+}
+
+void script_usage(struct call *c, struct call_item *item, const struct rt_usage *usage)
+{
+    if (!usage->present || c->engine_index >= c->config.engine_count)
+        return;
+    c->stats.input_tokens += usage->input;
+    c->stats.output_tokens += usage->output;
+    if (item)
+        item->usage = *usage;
+    charge(c, item, cost_of(&c->config.engines[c->engine_index].prices, usage));
+}
+
+void script_transcription_usage(struct call *c, struct call_item *item,
+                                const struct rt_usage *usage)
+{
+    if (!usage->present || c->engine_index >= c->config.engine_count)
+        return;
+    int64_t price = c->config.engines[c->engine_index].prices.transcription_in;
+    charge(c, item, usage->input * price / 1000);
+}
+
+void script_send_text(struct call *c, enum rt_role role, struct str text)
+{
+    struct rt_event ev = {.type = RT_ITEM_CREATE,
+                          .item = {.type = RT_ITEM_MESSAGE, .role = role, .text = text}};
+    fx_engine(c, &ev);
+}
+
+void script_replay_context(struct call *c)
+{
+    uint32_t skip = c->item_count > CALL_CONTEXT_ITEMS_MAX ? c->item_count - CALL_CONTEXT_ITEMS_MAX
+                                                           : 0;
+    for (struct call_item *item = c->items; item; item = item->next) {
+        if (skip) {
+            skip--;
+            continue;
+        }
+        if (item->text.len == 0 || item->role == CALL_ROLE_PROMPT)
+            continue;
+        script_send_text(c, item->role == CALL_ROLE_CALLER ? RT_ROLE_USER : RT_ROLE_ASSISTANT,
+                         item->text);
+    }
+}
