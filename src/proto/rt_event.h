@@ -4,14 +4,15 @@
  * This is the internal language between a call and its engine, and the wire language to any
  * Realtime provider. The shape is the GA one (docs/protocol-notes.md); rt_beta.h translates the
  * retired beta shape at the edge. Events that are not known keep their text and are RT_UNKNOWN;
- * members that are not modelled survive parse and write.
+ * members that are not modelled survive parse and write (but for `obfuscation`, random padding, of
+ * audio deltas).
  *
  *   Memory   rt_event_parse borrows from the text it is given and from a JSON tree the event owns:
  *            keep the text until rt_event_fini. An event built by hand needs no fini.
  *   Units    *_ms milliseconds of session audio. Audio is base64 text, exactly as on the wire.
  *   Thread   any; no state.
- *   Bounds   RT_ITEMS_MAX items and RT_PARTS_MAX parts are modelled per event, more are ignored
- *            (they survive in the tree).
+ *   Bounds   RT_ITEMS_MAX items are modelled per event and one content part per item; more are
+ *            ignored (they survive in the tree).
  */
 #ifndef PROTO_RT_EVENT_H
 #define PROTO_RT_EVENT_H
@@ -27,65 +28,65 @@
 enum { RT_ITEMS_MAX = 16 };
 
 /* X(NAME, "wire.type"): one row per event; client events first. */
-#define RT_CLIENT_EVENTS(X)                                              \
-    X(SESSION_UPDATE, "session.update")                                  \
-    X(INPUT_AUDIO_APPEND, "input_audio_buffer.append")                   \
-    X(INPUT_AUDIO_COMMIT, "input_audio_buffer.commit")                   \
-    X(INPUT_AUDIO_CLEAR, "input_audio_buffer.clear")                     \
-    X(ITEM_CREATE, "conversation.item.create")                           \
-    X(ITEM_RETRIEVE, "conversation.item.retrieve")                       \
-    X(ITEM_TRUNCATE, "conversation.item.truncate")                       \
-    X(ITEM_DELETE, "conversation.item.delete")                           \
-    X(RESPONSE_CREATE, "response.create")                                \
-    X(RESPONSE_CANCEL, "response.cancel")                                \
+#define RT_CLIENT_EVENTS(X)                            \
+    X(SESSION_UPDATE, "session.update")                \
+    X(INPUT_AUDIO_APPEND, "input_audio_buffer.append") \
+    X(INPUT_AUDIO_COMMIT, "input_audio_buffer.commit") \
+    X(INPUT_AUDIO_CLEAR, "input_audio_buffer.clear")   \
+    X(ITEM_CREATE, "conversation.item.create")         \
+    X(ITEM_RETRIEVE, "conversation.item.retrieve")     \
+    X(ITEM_TRUNCATE, "conversation.item.truncate")     \
+    X(ITEM_DELETE, "conversation.item.delete")         \
+    X(RESPONSE_CREATE, "response.create")              \
+    X(RESPONSE_CANCEL, "response.cancel")              \
     X(OUTPUT_AUDIO_CLEAR, "output_audio_buffer.clear")
 
-#define RT_SERVER_EVENTS(X)                                                            \
-    X(ERROR, "error")                                                                  \
-    X(SESSION_CREATED, "session.created")                                              \
-    X(SESSION_UPDATED, "session.updated")                                              \
-    X(CONVERSATION_CREATED, "conversation.created")                                    \
-    X(ITEM_ADDED, "conversation.item.added")                                           \
-    X(ITEM_DONE, "conversation.item.done")                                             \
-    X(ITEM_CREATED, "conversation.item.created")                                       \
-    X(ITEM_RETRIEVED, "conversation.item.retrieved")                                   \
-    X(ITEM_TRUNCATED, "conversation.item.truncated")                                   \
-    X(ITEM_DELETED, "conversation.item.deleted")                                       \
-    X(TRANSCRIPTION_DELTA, "conversation.item.input_audio_transcription.delta")        \
+#define RT_SERVER_EVENTS(X)                                                             \
+    X(ERROR, "error")                                                                   \
+    X(SESSION_CREATED, "session.created")                                               \
+    X(SESSION_UPDATED, "session.updated")                                               \
+    X(CONVERSATION_CREATED, "conversation.created")                                     \
+    X(ITEM_ADDED, "conversation.item.added")                                            \
+    X(ITEM_DONE, "conversation.item.done")                                              \
+    X(ITEM_CREATED, "conversation.item.created")                                        \
+    X(ITEM_RETRIEVED, "conversation.item.retrieved")                                    \
+    X(ITEM_TRUNCATED, "conversation.item.truncated")                                    \
+    X(ITEM_DELETED, "conversation.item.deleted")                                        \
+    X(TRANSCRIPTION_DELTA, "conversation.item.input_audio_transcription.delta")         \
     X(TRANSCRIPTION_COMPLETED, "conversation.item.input_audio_transcription.completed") \
-    X(TRANSCRIPTION_SEGMENT, "conversation.item.input_audio_transcription.segment")    \
-    X(TRANSCRIPTION_FAILED, "conversation.item.input_audio_transcription.failed")      \
-    X(SPEECH_STARTED, "input_audio_buffer.speech_started")                             \
-    X(SPEECH_STOPPED, "input_audio_buffer.speech_stopped")                             \
-    X(INPUT_AUDIO_COMMITTED, "input_audio_buffer.committed")                           \
-    X(INPUT_AUDIO_CLEARED, "input_audio_buffer.cleared")                               \
-    X(INPUT_AUDIO_TIMEOUT, "input_audio_buffer.timeout_triggered")                     \
-    X(DTMF_RECEIVED, "input_audio_buffer.dtmf_event_received")                         \
-    X(OUTPUT_AUDIO_STARTED, "output_audio_buffer.started")                             \
-    X(OUTPUT_AUDIO_STOPPED, "output_audio_buffer.stopped")                             \
-    X(OUTPUT_AUDIO_CLEARED, "output_audio_buffer.cleared")                             \
-    X(RESPONSE_CREATED, "response.created")                                            \
-    X(RESPONSE_DONE, "response.done")                                                  \
-    X(OUTPUT_ITEM_ADDED, "response.output_item.added")                                 \
-    X(OUTPUT_ITEM_DONE, "response.output_item.done")                                   \
-    X(CONTENT_PART_ADDED, "response.content_part.added")                               \
-    X(CONTENT_PART_DONE, "response.content_part.done")                                 \
-    X(TEXT_DELTA, "response.output_text.delta")                                        \
-    X(TEXT_DONE, "response.output_text.done")                                          \
-    X(AUDIO_TRANSCRIPT_DELTA, "response.output_audio_transcript.delta")                \
-    X(AUDIO_TRANSCRIPT_DONE, "response.output_audio_transcript.done")                  \
-    X(AUDIO_DELTA, "response.output_audio.delta")                                      \
-    X(AUDIO_DONE, "response.output_audio.done")                                        \
-    X(ARGUMENTS_DELTA, "response.function_call_arguments.delta")                       \
-    X(ARGUMENTS_DONE, "response.function_call_arguments.done")                         \
-    X(MCP_ARGUMENTS_DELTA, "response.mcp_call_arguments.delta")                        \
-    X(MCP_ARGUMENTS_DONE, "response.mcp_call_arguments.done")                          \
-    X(MCP_CALL_IN_PROGRESS, "response.mcp_call.in_progress")                           \
-    X(MCP_CALL_COMPLETED, "response.mcp_call.completed")                               \
-    X(MCP_CALL_FAILED, "response.mcp_call.failed")                                     \
-    X(MCP_LIST_TOOLS_IN_PROGRESS, "mcp_list_tools.in_progress")                        \
-    X(MCP_LIST_TOOLS_COMPLETED, "mcp_list_tools.completed")                            \
-    X(MCP_LIST_TOOLS_FAILED, "mcp_list_tools.failed")                                  \
+    X(TRANSCRIPTION_SEGMENT, "conversation.item.input_audio_transcription.segment")     \
+    X(TRANSCRIPTION_FAILED, "conversation.item.input_audio_transcription.failed")       \
+    X(SPEECH_STARTED, "input_audio_buffer.speech_started")                              \
+    X(SPEECH_STOPPED, "input_audio_buffer.speech_stopped")                              \
+    X(INPUT_AUDIO_COMMITTED, "input_audio_buffer.committed")                            \
+    X(INPUT_AUDIO_CLEARED, "input_audio_buffer.cleared")                                \
+    X(INPUT_AUDIO_TIMEOUT, "input_audio_buffer.timeout_triggered")                      \
+    X(DTMF_RECEIVED, "input_audio_buffer.dtmf_event_received")                          \
+    X(OUTPUT_AUDIO_STARTED, "output_audio_buffer.started")                              \
+    X(OUTPUT_AUDIO_STOPPED, "output_audio_buffer.stopped")                              \
+    X(OUTPUT_AUDIO_CLEARED, "output_audio_buffer.cleared")                              \
+    X(RESPONSE_CREATED, "response.created")                                             \
+    X(RESPONSE_DONE, "response.done")                                                   \
+    X(OUTPUT_ITEM_ADDED, "response.output_item.added")                                  \
+    X(OUTPUT_ITEM_DONE, "response.output_item.done")                                    \
+    X(CONTENT_PART_ADDED, "response.content_part.added")                                \
+    X(CONTENT_PART_DONE, "response.content_part.done")                                  \
+    X(TEXT_DELTA, "response.output_text.delta")                                         \
+    X(TEXT_DONE, "response.output_text.done")                                           \
+    X(AUDIO_TRANSCRIPT_DELTA, "response.output_audio_transcript.delta")                 \
+    X(AUDIO_TRANSCRIPT_DONE, "response.output_audio_transcript.done")                   \
+    X(AUDIO_DELTA, "response.output_audio.delta")                                       \
+    X(AUDIO_DONE, "response.output_audio.done")                                         \
+    X(ARGUMENTS_DELTA, "response.function_call_arguments.delta")                        \
+    X(ARGUMENTS_DONE, "response.function_call_arguments.done")                          \
+    X(MCP_ARGUMENTS_DELTA, "response.mcp_call_arguments.delta")                         \
+    X(MCP_ARGUMENTS_DONE, "response.mcp_call_arguments.done")                           \
+    X(MCP_CALL_IN_PROGRESS, "response.mcp_call.in_progress")                            \
+    X(MCP_CALL_COMPLETED, "response.mcp_call.completed")                                \
+    X(MCP_CALL_FAILED, "response.mcp_call.failed")                                      \
+    X(MCP_LIST_TOOLS_IN_PROGRESS, "mcp_list_tools.in_progress")                         \
+    X(MCP_LIST_TOOLS_COMPLETED, "mcp_list_tools.completed")                             \
+    X(MCP_LIST_TOOLS_FAILED, "mcp_list_tools.failed")                                   \
     X(RATE_LIMITS_UPDATED, "rate_limits.updated")
 
 enum rt_type {
@@ -125,7 +126,7 @@ struct rt_item {
     enum rt_item_type type;
     enum rt_role role;
     enum rt_status status;
-    /* Text of the first content part: its `text`, or the `transcript` of an audio part. */
+    /* Text of the first text or audio part: its `text`, or the `transcript` of an audio part. */
     struct str text;
     bool text_is_transcript; /* written as input_audio / output_audio, not *_text */
     struct str name;         /* function calls */
@@ -154,26 +155,29 @@ struct rt_response {
     struct str status_reason; /* turn_detected, client_cancelled, max_output_tokens, ... */
     struct rt_error error;    /* of a failed response */
     struct rt_usage usage;
-    struct rt_item items[RT_ITEMS_MAX]; /* `output` */
+    struct rt_item items[RT_ITEMS_MAX]; /* `output`; `input` of response.create */
     size_t item_count;
     struct str metadata_purpose; /* metadata.callee_purpose: what our sequencer asked this for */
+    struct str conversation_id;
     /* response.create only */
     struct str instructions;
-    struct str tool_choice;  /* "auto", "none", "required"; p == NULL leaves the session's */
-    bool out_of_band;        /* conversation: "none" */
-    bool empty_input;        /* input: [] */
-    int64_t max_output_tokens; /* 0 leaves the session's; -1 = "inf" */
+    struct str output_modality; /* "audio" or "text"; p == NULL leaves the session's */
+    struct str tool_choice;     /* "auto", "none", "required"; p == NULL leaves the session's */
+    bool out_of_band;           /* conversation: "none" */
+    bool empty_input;           /* input: [] */
+    int64_t max_output_tokens;  /* 0 leaves the session's; -1 = "inf" */
     const json_t *raw;
 };
 
 enum rt_audio_format { RT_FORMAT_NONE, RT_FORMAT_PCM24K, RT_FORMAT_PCMU, RT_FORMAT_PCMA };
 enum rt_vad { RT_VAD_UNSET, RT_VAD_NULL, RT_VAD_SERVER, RT_VAD_SEMANTIC };
 
+/* Parsed with server_vad's defaults (500, 300, 500, true, true) where members are absent. */
 struct rt_turn_detection {
     enum rt_vad type; /* UNSET = not in the event, NULL = JSON null */
     int64_t threshold_permille;
-    int64_t prefix_padding_ms, silence_duration_ms;
-    int64_t idle_timeout_ms; /* 0 = null */
+    int64_t prefix_padding_ms, silence_duration_ms; /* written when > 0; prefix -1 is written 0 */
+    int64_t idle_timeout_ms;                        /* 0 = null */
     struct str eagerness;
     bool create_response, interrupt_response;
 };
@@ -203,12 +207,13 @@ struct rt_event {
     struct str event_id;
 
     /* Ids: which of them an event has is in the protocol page, section 4. */
-    struct str response_id, item_id, previous_item_id, call_id;
+    struct str response_id, item_id, previous_item_id, call_id, conversation_id;
     int64_t output_index, content_index;
 
-    struct str audio;      /* base64: append.audio, output_audio.delta.delta */
-    struct str text;       /* delta / text / transcript of text, transcript and argument events */
-    struct str name;       /* function_call_arguments.done */
+    struct str audio;   /* base64: append.audio, output_audio.delta.delta */
+    struct str text;    /* delta / text / transcript / arguments, and the text of a content part */
+    bool part_is_audio; /* content_part.*: part.type is "audio", not "text" */
+    struct str name;    /* function_call_arguments.done */
     int64_t audio_start_ms, audio_end_ms; /* speech_*, truncate(d), timeout_triggered */
     struct str dtmf;
 
@@ -217,19 +222,20 @@ struct rt_event {
     struct rt_response response;
     bool has_response; /* response.create: write a `response` object */
     struct rt_session session;
-    struct rt_usage usage; /* transcription.completed */
+    struct rt_usage usage;     /* transcription.completed */
     int64_t usage_duration_ms; /* transcription.completed billed by time */
 
     json_t *root; /* owned; NULL for events built by hand and for per-frame ones */
 };
 
 /*
- * Reads one message. The two per-frame events (append, output_audio.delta) take a structural scanner
- * and build no tree; anything unusual in them falls back to the full parser.
- * ERR_INVALID with a sentence in `detail` (may be NULL): not JSON, no object, no string `type`, or a
- * modelled member of the wrong type. On error nothing is owned.
+ * Reads one message. The two per-frame events (append, output_audio.delta) take a structural
+ * scanner and build no tree; anything unusual in them falls back to the full parser. ERR_INVALID
+ * with a sentence in `detail` (may be NULL): not JSON, no object, no string `type`, or a modelled
+ * member of the wrong type. On error nothing is owned.
  */
-enum err rt_event_parse(struct rt_event *out, struct str text, struct err_detail *detail) MUST_CHECK;
+enum err rt_event_parse(struct rt_event *out, struct str text,
+                        struct err_detail *detail) MUST_CHECK;
 
 /* Frees the tree. Safe on an event built by hand or already finished. */
 void rt_event_fini(struct rt_event *ev);

@@ -1,0 +1,124 @@
+#include "proto/scan.h"
+
+#include <string.h>
+
+enum { NUMBER_DIGITS_MAX = 18 }; /* always fits int64_t */
+
+/* Eight bytes at a time; BYTES(x) repeats a byte, ZERO(x) is non-zero if a byte of x is zero. */
+#define BYTES(x) (UINT64_C(0x0101010101010101) * (x))
+#define ZERO(x)  (((x)-BYTES(1)) & ~(x)&BYTES(0x80))
+
+static bool plain_byte(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+size_t scan_plain_len(struct str s)
+{
+    size_t i = 0;
+    for (; s.len - i >= 8; i += 8) {
+        uint64_t w;
+        memcpy(&w, s.p + i, 8);
+        uint64_t quote = w ^ BYTES('"'), slash = w ^ BYTES('\\');
+        uint64_t control = (w - BYTES(0x20)) & ~w & BYTES(0x80);
+        if (ZERO(quote) | ZERO(slash) | control | (w & BYTES(0x80)))
+            break; /* the byte loop finds which; a false alarm behind a true one does not matter */
+    }
+    while (i < s.len && plain_byte((unsigned char)s.p[i]))
+        i++;
+    return i;
+}
+
+void scan_put_json(struct buf *b, struct str s)
+{
+    if (scan_plain_len(s) != s.len) {
+        buf_put_json(b, s);
+        return;
+    }
+    buf_put_byte(b, '"');
+    buf_put_str(b, s);
+    buf_put_byte(b, '"');
+}
+
+static void skip_space(struct scan *s)
+{
+    while (s->p < s->end && (*s->p == ' ' || *s->p == '\t' || *s->p == '\n' || *s->p == '\r'))
+        s->p++;
+}
+
+static bool take(struct scan *s, char c)
+{
+    skip_space(s);
+    if (s->p == s->end || *s->p != c)
+        return false;
+    s->p++;
+    return true;
+}
+
+static bool take_string(struct scan *s, struct str *out)
+{
+    if (!take(s, '"'))
+        return false;
+    size_t n = scan_plain_len(str_n(s->p, (size_t)(s->end - s->p)));
+    *out = str_n(s->p, n);
+    s->p += n;
+    if (s->p == s->end || *s->p != '"')
+        return false;
+    s->p++;
+    return true;
+}
+
+/* RFC 8259 section 6, whole numbers only; what follows the digits is checked by scan_next. */
+static bool take_number(struct scan *s, int64_t *out)
+{
+    const char *from = s->p;
+    bool negative = *s->p == '-';
+    if (negative)
+        s->p++;
+    const char *digits = s->p;
+    int64_t x = 0;
+    while (s->p < s->end && *s->p >= '0' && *s->p <= '9' && s->p - digits < NUMBER_DIGITS_MAX)
+        x = x * 10 + (*s->p++ - '0');
+    if (s->p == digits || (*digits == '0' && s->p - digits > 1))
+        return false;
+    *out = negative ? -x : x;
+    return s->p > from;
+}
+
+bool scan_begin(struct scan *s, struct str text)
+{
+    *s = (struct scan){.p = text.p, .end = text.p + text.len, .first = true};
+    return text.len > 0 && take(s, '{');
+}
+
+enum scan_kind scan_next(struct scan *s, struct scan_member *m)
+{
+    bool first = s->first;
+    s->first = false;
+    if (take(s, '}'))
+        return SCAN_END;
+    if (!first && !take(s, ','))
+        return SCAN_UNUSUAL;
+    if (!take_string(s, &m->key) || !take(s, ':'))
+        return SCAN_UNUSUAL;
+    skip_space(s);
+    if (s->p == s->end)
+        return SCAN_UNUSUAL;
+    if (*s->p == '"')
+        return take_string(s, &m->text) ? SCAN_STRING : SCAN_UNUSUAL;
+    if (*s->p == '{') {
+        s->p++;
+        s->first = true;
+        return SCAN_OBJECT;
+    }
+    if (*s->p != '-' && (*s->p < '0' || *s->p > '9'))
+        return SCAN_UNUSUAL;
+    /* A fraction, an exponent or a 19th digit is seen by the next call, which finds no comma. */
+    return take_number(s, &m->number) ? SCAN_INT : SCAN_UNUSUAL;
+}
+
+bool scan_done(struct scan *s)
+{
+    skip_space(s);
+    return s->p == s->end;
+}
