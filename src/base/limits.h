@@ -196,4 +196,20 @@
 #define PROVIDER_MESSAGE_BYTES_MAX (16 << 20)  /* from a client: 15 MiB of audio and its frame */
 #define PROVIDER_RECORDS_MAX       4096        /* truncations and violations listed one by one */
 
+/* -- session -- */
+#define VOICEQ_BYTES_MAX           (8u << 20) /* 17 minutes of speech in one go: no answer is that long */
+#define SESSION_HELD_BYTES_MAX     240000     /* 30 s of the caller while no engine is ready */
+#define SESSION_HELD_PIECE_BYTES   4000       /* held audio goes to the engine in half seconds */
+#define SESSION_STREAM_WAIT_MS     15000      /* from the webhook to the stream */
+#define SESSION_BAD_EVENTS_MAX     20         /* unreadable engine events before it is given up */
+#define SESSION_AFTERMATH_MAX      4096       /* ended calls whose carrier may still ask what to do */
+#define SESSION_AFTERMATH_MS       60000      /* and for how long */
+#define SESSION_PROMPTS_MAX        64         /* texts kept synthesised, per loop */
+#define SESSION_PROMPT_BYTES_MAX   480000     /* a minute of one prompt */
+#define SESSION_VOCABULARIES_MAX   64         /* businesses whose sentences are at hand, per loop */
+#define SESSION_VOCABULARY_BYTES_MAX (16u << 20)
+#define SESSION_INSTRUCTIONS_BYTES_MAX 32768  /* the agent's instructions */
+#define SESSION_TOOLS_BYTES_MAX    16384      /* tool definitions */
+#define TOOL_OUTPUT_BYTES_MAX      8192       /* what a tool may tell the engine */
+
 #endif

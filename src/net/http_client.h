@@ -1,9 +1,11 @@
 /*
  * http_client.h - outbound HTTP(S) requests on a loop (libcurl multi).
  *
- *   Lifetime  http_client_open per loop. Every request accepted ends in exactly one call of its done
- *             function, from the loop, never from inside http_fetch; http_fetch_cancel prevents it.
- *   Bounds    opts.timeout_ms and opts.body_max always apply. No redirects are followed.
+ *   Lifetime  http_client_open per loop. Every request accepted ends in exactly one call of its
+ *             done function, from the loop, never from inside http_fetch; http_fetch_cancel
+ *             prevents it. A done function may fetch, cancel others or close the client.
+ *   Bounds    opts.timeout_ms and opts.body_max always apply; HTTP_CLIENT_FETCHES_MAX at once. No
+ *             redirects are followed, no proxy of the environment is used.
  *   Thread    the loop's.
  */
 #ifndef NET_HTTP_CLIENT_H
@@ -20,9 +22,9 @@ struct http_client;
 struct http_fetch;
 
 struct http_result {
-    enum err err;      /* OK = an HTTP answer arrived, whatever its status */
-    unsigned status;   /* 0 unless err is OK */
-    struct str body;   /* valid until return */
+    enum err err;       /* OK = an HTTP answer arrived, whatever its status */
+    unsigned status;    /* 0 unless err is OK */
+    struct str body;    /* valid until return */
     const char *detail; /* a sentence when err is not OK; never holds credentials */
 };
 
@@ -43,9 +45,13 @@ enum err http_client_open(struct http_client **out, struct loop *l, const char *
 /* Cancels what runs; no done function is called any more. NULL-safe. */
 void http_client_close(struct http_client *c);
 
-/* Everything in `opts` is copied. `out` may be NULL when the caller never cancels. */
+/* Everything in `opts` is copied. `out` may be NULL when the caller never cancels. ERR_INVALID for
+ * a URL that is not http(s) or holds a user name, or a header that is no header; ERR_LIMIT when too
+ * many run; ERR_CLOSED after http_client_close. Results: ERR_TIMEOUT, ERR_NOTFOUND (no such host),
+ * ERR_DENIED (certificate), ERR_LIMIT (answer too large), ERR_INVALID (no HTTP), ERR_CLOSED. */
 enum err http_fetch(struct http_client *c, const struct http_fetch_opts *opts, http_done_fn *done,
                     void *ctx, struct http_fetch **out) MUST_CHECK;
+/* Not from the request's own done function, nor after it. */
 void http_fetch_cancel(struct http_fetch *f);
 
 #endif

@@ -35,7 +35,7 @@ struct ws {
     char reason[WS_REASON_BYTES_MAX];
     size_t reason_len;
 
-    struct loop_timer *timer; /* handshake, ping, pong, close or linger, as the state says */
+    struct loop_timer *timer; /* handshake, ping, pong or close, as the state says */
     int64_t heard_us;         /* last bytes from the peer */
     bool ping_sent;
     uint64_t audio_dropped;
@@ -147,13 +147,13 @@ static void on_close_frame(struct ws *w, const struct ws_item *item)
     }
 }
 
-/* The frames cannot be followed any more, so the peer's close frame is not awaited; the pause lets
- * ours be read before a reset for its unread bytes overtakes it. */
+/* The frames cannot be followed any more, so the peer's close frame is not awaited. */
 static void on_fault(struct ws *w, const struct ws_item *item)
 {
     fail(w, item->code, item->payload);
     w->state = DRAINING;
-    loop_timer_set(w->timer, WS_FAULT_LINGER_MS);
+    loop_timer_cancel(w->timer);
+    conn_finish(w->conn);
 }
 
 static void on_item(struct ws *w, const struct ws_item *item)

@@ -4,14 +4,16 @@
  *   Lifetime  ws_connect or http_upgrade open. ws_close starts the close handshake, is idempotent
  *             and returns at once; exactly one on_closed follows from the loop, never from inside
  *             ws_close; the memory is freed after it. From any callback one may close the ws and
- * keep using it until one returns. Order     on_open (client: after the handshake; server: not
- * called, it is open when handed over), messages in order, on_closed once. Bounds    a message:
- * opts.message_max; fragments count together. Output: WS_AUDIO messages are refused (ERR_LIMIT,
- * counted) when more than opts.audio_out_max bytes wait; WS_CONTROL is never refused: past
- * opts.control_out_max the connection is closed with 1008. Keep-alive a ping every
- * WS_PING_INTERVAL_MS without traffic; no answer within WS_PONG_TIMEOUT_MS closes with 1006. Codes
- * peer's protocol fault 1002, bad UTF-8 1007, too large 1009; each also in on_closed. Thread    the
- * loop's.
+ *             keep using it until one returns.
+ *   Order     on_open (client: after the handshake; server: not called, it is open when handed
+ *             over), messages in order, on_closed once. No message follows ws_close.
+ *   Bounds    a message: opts.message_max; fragments count together. Output: WS_AUDIO messages are
+ *             refused (ERR_LIMIT, counted) when more than opts.audio_out_max bytes wait; WS_CONTROL
+ *             is never refused: past opts.control_out_max the connection is closed with 1008.
+ *   Alive     a ping after WS_PING_INTERVAL_MS without a byte from the peer; no byte within
+ *             WS_PONG_TIMEOUT_MS of it closes with 1006.
+ *   Codes     peer's protocol fault 1002, bad UTF-8 1007, too large 1009; each also in on_closed.
+ *   Thread    the loop's.
  */
 #ifndef NET_WS_H
 #define NET_WS_H
