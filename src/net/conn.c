@@ -124,6 +124,7 @@ static void send_end(struct conn *c)
     }
     shutdown(c->sock->fd, SHUT_WR);
     c->shut = true;
+    loop_timer_set(c->timer, CONN_LINGER_MS);
 }
 
 static void flush(struct conn *c)
@@ -197,12 +198,15 @@ static void receive(struct conn *c)
             conn_fail(c, why);
             return;
         }
+        const struct conn_events *before = c->events;
         if (c->state == CONN_OPEN)
             c->events->on_data(c->ctx, p, len);
         if (c->state == CONN_CLOSED || (c->state == CONN_OPEN && c->paused))
             return;
         if (!c->ssl || !SSL_has_pending(c->ssl))
             return;
+        if (c->events != before) /* a new reader first gets what the old one left it */
+            break;
     }
     schedule_receive(c);
 }
@@ -384,10 +388,16 @@ static void start_accepted(void *arg)
 static void on_timer(void *arg)
 {
     struct conn *c = arg;
-    if (c->state == CONN_FINISHING)
-        conn_fail(c, OK); /* lingered long enough */
-    else
+    if (c->state != CONN_FINISHING) {
         conn_fail(c, ERR_TIMEOUT);
+        return;
+    }
+    if (c->shut || conn_queued(c) >= c->lingered) { /* nothing left since the last look */
+        conn_fail(c, OK);
+        return;
+    }
+    c->lingered = conn_queued(c);
+    loop_timer_set(c->timer, CONN_LINGER_MS);
 }
 
 enum err conn_accept(struct loop *l, int fd, struct tls_server *tls, size_t out_max,
@@ -468,6 +478,11 @@ size_t conn_queued(const struct conn *c)
     return c->out.len - c->out_sent;
 }
 
+void conn_want_drained(struct conn *c)
+{
+    c->refused = true;
+}
+
 void conn_pause_reading(struct conn *c, bool paused)
 {
     conn_check(c);
@@ -491,6 +506,7 @@ void conn_finish(struct conn *c)
         return;
     }
     c->state = CONN_FINISHING;
+    c->lingered = conn_queued(c);
     c->timer = loop_timer_new(c->loop, on_timer, c);
     loop_timer_set(c->timer, CONN_LINGER_MS);
     if (conn_queued(c) == 0)

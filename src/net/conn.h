@@ -30,7 +30,8 @@ struct conn_events {
     void (*on_open)(void *ctx);
     /* The bytes are valid until return; the callee may change them in place (unmasking). */
     void (*on_data)(void *ctx, uint8_t *p, size_t len);
-    /* The output queue fell below half after a write was refused. May be NULL. */
+    /* The output queue fell to half of its bound after a write was refused, or after
+     * conn_want_drained. May be NULL. */
     void (*on_drained)(void *ctx);
     /* why: OK = the peer ended the stream or conn_close was called; else what failed. */
     void (*on_closed)(void *ctx, enum err why);
@@ -49,7 +50,8 @@ enum err conn_connect(struct loop *l, const struct conn_opts *opts,
 /* Takes ownership of `fd`, also on error. `tls` NULL = plain. */
 enum err conn_accept(struct loop *l, int fd, struct tls_server *tls, size_t out_max,
                      const struct conn_events *events, void *ctx, struct conn **out) MUST_CHECK;
-/* Replaces the events from now on: an HTTP connection becomes a WebSocket. */
+/* Replaces the events from now on: an HTTP connection becomes a WebSocket. Called from on_data, the
+ * new events get their first bytes only after what is deferred then has run. */
 void conn_set_events(struct conn *c, const struct conn_events *events, void *ctx);
 void conn_set_out_max(struct conn *c, size_t out_max);
 
@@ -57,8 +59,11 @@ void conn_set_out_max(struct conn *c, size_t out_max);
 enum err conn_write(struct conn *c, const void *p, size_t len) MUST_CHECK;
 /* Bytes accepted but not yet taken by the kernel. */
 size_t conn_queued(const struct conn *c);
+/* Asks for one on_drained, as a refused write does. For when the queue is above half. */
+void conn_want_drained(struct conn *c);
 void conn_pause_reading(struct conn *c, bool paused);
-/* Sends what is queued (at most CONN_LINGER_MS), then closes. */
+/* Sends what is queued, tells the peer that this is the end, waits for the peer's end and closes;
+ * at most CONN_LINGER_MS without progress. No more on_data or on_drained. */
 void conn_finish(struct conn *c);
 /* Closes now; what is queued is dropped. */
 void conn_close(struct conn *c);

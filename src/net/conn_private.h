@@ -62,7 +62,8 @@ struct conn {
     struct buf out; /* accepted, not yet taken by the kernel; the first out_sent bytes are gone */
     size_t out_sent;
     size_t out_max;
-    bool refused;       /* a write did not fit since on_drained was last called */
+    size_t lingered;    /* finishing: what was queued when the timer was set */
+    bool refused;       /* on_drained is owed */
     bool paused;        /* conn_pause_reading */
     bool read_later;    /* a deferred read is on its way */
     bool handshake_out; /* the handshake waits to write, not to read */
