@@ -100,7 +100,7 @@ struct store_req {
     struct arena mem;
 
     /* Results, by operation. */
-    struct business business;      /* business_by_*, call_get (when the business still exists) */
+    struct business business;      /* business_by_* */
     struct business_config config; /* business_by_* */
     struct business *businesses;   /* businesses */
     size_t businesses_count;
@@ -137,7 +137,7 @@ struct store_req {
     struct loop *loop;
     store_done_fn *done;
     void *ctx;
-    void (*deliver)(struct store_req *r);
+    enum err (*deliver)(struct store_req *r);
     bool finished;
 };
 

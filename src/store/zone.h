@@ -46,7 +46,8 @@ struct str zone_name(const struct zone *z);
 
 /* Local time at a moment. Any int64 within +-30,000 years of 1970; beyond that it is clamped. */
 void zone_local(const struct zone *z, int64_t wall_ms, struct zone_time *out);
-/* The moment of a local date and minute of day (0..2880, so 24:00 and past midnight work). A time
+/* The moment of a local date and minute of day. Days and minutes past the end of their month or day
+ * count on (32 January is 1 February, minute 1440 the next midnight). A time
  * that a change of clocks skips is read with the offset before it; one that it repeats is the
  * first. */
 int64_t zone_wall_ms(const struct zone *z, int year, int month, int day, int minute_of_day);

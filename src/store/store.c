@@ -1,0 +1,317 @@
+/* The threads around a driver: one that writes in groups, and connections lent to readers. */
+#include "store/store.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "store/core.h"
+#include "store/driver.h"
+
+struct queue {
+    struct store_req *head;
+    struct store_req **tail;
+};
+
+struct store {
+    const struct store_driver *driver;
+    char *path;
+    struct worker_pool *pool;
+    struct store_conn *writer;
+    pthread_t thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t work;     /* something waits for the writer */
+    pthread_cond_t finished; /* a store_run may have its answer */
+    pthread_cond_t lent;     /* a reading connection came back */
+    struct queue waiting;
+    size_t queued; /* waiting, running or not yet delivered */
+    bool closing;
+    struct store_conn *idle[STORE_READ_CONNS_MAX];
+    size_t idle_count;
+    size_t conns_open;
+};
+
+static void queue_init(struct queue *q)
+{
+    q->head = NULL;
+    q->tail = &q->head;
+}
+
+static void queue_push(struct queue *q, struct store_req *r)
+{
+    r->next = NULL;
+    *q->tail = r;
+    q->tail = &r->next;
+}
+
+static struct store_req *queue_pop(struct queue *q)
+{
+    struct store_req *r = q->head;
+    if (r) {
+        q->head = r->next;
+        if (!q->head)
+            q->tail = &q->head;
+        r->next = NULL;
+    }
+    return r;
+}
+
+/* -- the writer -- */
+
+/* Runs what is waiting in one transaction and moves it to `done`. */
+static void write_group(struct store *s, struct store_req *first, struct queue *done)
+{
+    struct err_detail detail = {{0}};
+    struct queue group;
+    queue_init(&group);
+    enum err e = s->driver->begin(s->writer, &detail);
+    int64_t until_us = clock_mono_us() + STORE_GROUP_MS * 1000;
+    size_t count = 0;
+    struct store_req *r = first;
+    while (r) {
+        r->err = e == OK ? s->driver->exec(s->writer, r) : e;
+        if (e != OK)
+            r->detail = detail;
+        queue_push(&group, r);
+        if (++count == STORE_GROUP_MAX || clock_mono_us() >= until_us)
+            break;
+        pthread_mutex_lock(&s->lock);
+        r = queue_pop(&s->waiting);
+        pthread_mutex_unlock(&s->lock);
+    }
+    enum err committed = e == OK ? s->driver->commit(s->writer, &detail) : e;
+    if (committed != OK)
+        LOG_ERROR(NULL, "store.write_failed", "requests=%zu err=%s detail=\"%s\" next=lost", count,
+                  err_name(committed), detail.text);
+    while ((r = queue_pop(&group))) {
+        if (committed != OK && r->err == OK) {
+            r->err = committed;
+            r->detail = detail;
+        }
+        queue_push(done, r);
+    }
+}
+
+/* Hands results out in order. What a full mailbox refuses stays in `done`, with everything behind
+ * it that is for the same loop. */
+static void deliver(struct store *s, struct queue *done)
+{
+    struct queue kept;
+    queue_init(&kept);
+    const struct loop *blocked = NULL;
+    struct store_req *r;
+    while ((r = queue_pop(done))) {
+        if (r->deliver && blocked && r->loop == blocked) {
+            queue_push(&kept, r);
+            continue;
+        }
+        const struct loop *loop = r->loop;
+        bool waited_for = !r->deliver;
+        if (!waited_for && r->deliver(r) == ERR_LIMIT) { /* otherwise the request is gone */
+            blocked = loop;
+            queue_push(&kept, r);
+            continue;
+        }
+        pthread_mutex_lock(&s->lock);
+        ASSERT(s->queued > 0);
+        s->queued--;
+        if (waited_for) {
+            r->finished = true; /* a store_run waits for it and owns it */
+            pthread_cond_broadcast(&s->finished);
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (kept.head) {
+        done->head = kept.head;
+        done->tail = kept.tail;
+    }
+}
+
+static void wait_for_work(struct store *s, bool retry_soon)
+{
+    if (!retry_soon) {
+        pthread_cond_wait(&s->work, &s->lock);
+        return;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += STORE_DELIVER_RETRY_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_cond_timedwait(&s->work, &s->lock, &until);
+}
+
+static void *writer_main(void *arg)
+{
+    struct store *s = arg;
+    struct queue done;
+    queue_init(&done);
+    pthread_mutex_lock(&s->lock);
+    while (!s->closing || s->waiting.head) {
+        if (!s->waiting.head)
+            wait_for_work(s, done.head != NULL);
+        struct store_req *first = queue_pop(&s->waiting);
+        pthread_mutex_unlock(&s->lock);
+        if (first)
+            write_group(s, first, &done);
+        deliver(s, &done);
+        pthread_mutex_lock(&s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    deliver(s, &done);
+    struct store_req *r;
+    while ((r = queue_pop(&done))) /* their loop's mailbox is full and nobody reads it any more */
+        store_req_free(r);
+    return NULL;
+}
+
+enum err store_core_queue(struct store *s, struct store_req *r)
+{
+    pthread_mutex_lock(&s->lock);
+    ASSERT(!s->closing);
+    bool full = s->queued >= STORE_QUEUE_MAX;
+    if (!full) {
+        queue_push(&s->waiting, r);
+        s->queued++;
+        pthread_cond_signal(&s->work);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return full ? err_explain(&r->detail, ERR_LIMIT, "%d writes are waiting", STORE_QUEUE_MAX) : OK;
+}
+
+/* -- readers -- */
+
+static enum err borrow(struct store *s, struct store_conn **out, struct err_detail *detail)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->idle_count == 0 && s->conns_open == STORE_READ_CONNS_MAX)
+        pthread_cond_wait(&s->lent, &s->lock);
+    bool fresh = s->idle_count == 0;
+    if (fresh)
+        s->conns_open++;
+    else
+        *out = s->idle[--s->idle_count];
+    pthread_mutex_unlock(&s->lock);
+    if (!fresh)
+        return OK;
+    enum err e = s->driver->open(s->path, false, out, detail);
+    if (e != OK) {
+        pthread_mutex_lock(&s->lock);
+        s->conns_open--;
+        pthread_cond_signal(&s->lent);
+        pthread_mutex_unlock(&s->lock);
+    }
+    return e;
+}
+
+static void give_back(struct store *s, struct store_conn *c)
+{
+    pthread_mutex_lock(&s->lock);
+    ASSERT(s->idle_count < STORE_READ_CONNS_MAX);
+    s->idle[s->idle_count++] = c;
+    pthread_cond_signal(&s->lent);
+    pthread_mutex_unlock(&s->lock);
+}
+
+void store_core_read(struct store *s, struct store_req *r)
+{
+    struct store_conn *c = NULL;
+    r->err = borrow(s, &c, &r->detail);
+    if (r->err != OK)
+        return;
+    r->err = s->driver->exec(c, r);
+    give_back(s, c);
+    bool with_config = r->op == STORE_BUSINESS_BY_NUMBER || r->op == STORE_BUSINESS_BY_ID;
+    if (r->err == OK && with_config) {
+        const struct config_row *rows = r->config.rows;
+        size_t count = r->config.rows_count;
+        business_config_load(&r->config, &r->mem, &r->business, rows, count);
+    }
+}
+
+/* -- public -- */
+
+enum err store_open(struct store **out, const struct store_opts *opts, struct err_detail *detail)
+{
+    ASSERT(opts->path && opts->path[0]);
+    const struct store_driver *driver = &store_driver_sqlite;
+    struct store_conn *writer = NULL;
+    enum err e = driver->open(opts->path, true, &writer, detail);
+    if (e != OK)
+        return e;
+    struct store *s = mem_zalloc(sizeof(*s));
+    s->driver = driver;
+    s->path = mem_strdup(opts->path);
+    s->pool = opts->pool;
+    s->writer = writer;
+    queue_init(&s->waiting);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->work, NULL);
+    pthread_cond_init(&s->finished, NULL);
+    pthread_cond_init(&s->lent, NULL);
+    int failed = pthread_create(&s->thread, NULL, writer_main, s);
+    ASSERT(failed == 0);
+    *out = s;
+    return OK;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->closing = true;
+    pthread_cond_signal(&s->work);
+    pthread_mutex_unlock(&s->lock);
+    pthread_join(s->thread, NULL);
+    ASSERT(s->idle_count == s->conns_open); /* nobody reads any more */
+    for (size_t i = 0; i < s->idle_count; i++)
+        s->driver->close(s->idle[i]);
+    s->driver->close(s->writer); /* last: it folds the write-ahead log into the file */
+    pthread_cond_destroy(&s->lent);
+    pthread_cond_destroy(&s->finished);
+    pthread_cond_destroy(&s->work);
+    pthread_mutex_destroy(&s->lock);
+    mem_free(s->path);
+    mem_free(s);
+}
+
+enum err store_run(struct store *s, struct store_req *r)
+{
+    ASSERT(!r->finished && !r->deliver);
+    if (!store_core_writes(r)) {
+        store_core_read(s, r);
+        r->finished = true;
+        return r->err;
+    }
+    enum err e = store_core_queue(s, r);
+    if (e != OK) {
+        r->err = e;
+        return e;
+    }
+    pthread_mutex_lock(&s->lock);
+    while (!r->finished)
+        pthread_cond_wait(&s->finished, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+    return r->err;
+}
+
+size_t store_queued(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    size_t n = s->queued;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+struct worker_pool *store_core_pool(const struct store *s)
+{
+    return s->pool;
+}
