@@ -27,6 +27,8 @@ static void dirty_unlink(struct journal_call *jc)
     *jc->dirty_prev = jc->dirty_next;
     if (jc->dirty_next)
         jc->dirty_next->dirty_prev = jc->dirty_prev;
+    else
+        jc->journal->dirty_tail = jc->dirty_prev;
     jc->dirty_next = NULL;
     jc->dirty_prev = NULL;
 }
@@ -36,11 +38,10 @@ static void dirty_link(struct journal_call *jc)
     struct journal *j = jc->journal;
     if (jc->dirty_prev)
         return;
-    jc->dirty_next = j->dirty;
-    jc->dirty_prev = &j->dirty;
-    if (j->dirty)
-        j->dirty->dirty_prev = &jc->dirty_next;
-    j->dirty = jc;
+    jc->dirty_next = NULL;
+    jc->dirty_prev = j->dirty_tail;
+    *j->dirty_tail = jc;
+    j->dirty_tail = &jc->dirty_next;
 }
 
 /* The segment that takes `len` more bytes in one piece. */
@@ -326,6 +327,7 @@ enum err journal_open(struct journal **out, struct loop *l, const char *dir,
     journal_chunk_list_init(&j->batch.chunks);
     j->batch.journal = j;
     j->copying.journal = j;
+    j->dirty_tail = &j->dirty;
     j->barriers_tail = &j->barriers;
     j->ending_tail = &j->ending;
     buf_init(&j->scratch, JOURNAL_PAYLOAD_BYTES_MAX);

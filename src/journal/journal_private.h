@@ -106,9 +106,9 @@ struct journal {
     struct chunk *chunk;      /* last of them */
     struct chunk *spare;      /* for reuse */
     size_t spare_count;
-    struct journal_call *dirty;
-    uint64_t staged;           /* bytes in stages */
-    uint64_t position, synced; /* bytes given out to segments; of them on disk */
+    struct journal_call *dirty, **dirty_tail; /* oldest first */
+    uint64_t staged;                          /* bytes in stages */
+    uint64_t position, synced;                /* bytes given out to segments; of them on disk */
     bool writing, want_flush;
     struct batch batch;
 
