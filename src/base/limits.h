@@ -156,7 +156,9 @@
 #define PLAYHEAD_MARKS_MAX     256  /* marks in flight: 10 s ahead at one each 100 ms, twice */
 
 /* -- protocols -- */
-#define TWILIO_PARAMS_MAX 16 /* <Parameter> elements of one stream; ours has a handful */
+#define TWILIO_PARAMS_MAX       16  /* <Parameter> elements of one stream; ours has a handful */
+#define TWILIO_FORM_PARAMS_MAX  256 /* of one webhook; Twilio sends about thirty */
+#define TWILIO_SIGNED_BYTES_MAX (256 * 1024) /* URL and parameters; a body is bounded lower */
 
 /* -- journal -- */
 #define JOURNAL_FLUSH_MS            100        /* with one sync, 250 ms is the most a crash costs */

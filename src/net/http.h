@@ -10,7 +10,10 @@
  * the loop's. A router is built before the servers start and is read-only afterwards, so all loops
  * share it. Bounds     HTTP_HEAD_BYTES_MAX, HTTP_BODY_BYTES_MAX (or the route's), HTTP_HEADERS_MAX,
  *              HTTP_HEAD_TIMEOUT_MS, HTTP_BODY_TIMEOUT_MS, HTTP_IDLE_TIMEOUT_MS,
- *              HTTP_CONNECTIONS_MAX a server. Each answers 431, 413, 408, 503 as RFC 9110 says.
+ *              HTTP_CONNECTIONS_MAX a server. Each answers 431, 413, 408, 503 as RFC 9110 says; an
+ *              idle connection is closed without a word.
+ *   Strict     what proxies could read differently is refused with 400: bare CR or LF, folded
+ *              fields, two lengths, a length with a transfer coding, no or two Host fields.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
@@ -45,10 +48,14 @@ void http_router_add(struct http_router *r, const char *method, const char *path
                      const struct http_route_opts *opts, http_handler_fn *fn, void *ctx);
 
 struct http_server_opts {
-    const char *host; /* address to bind */
+    const char *host; /* address to bind, or "localhost" */
     uint16_t port;    /* 0 = any; ask http_server_port */
     struct tls_server *tls;
     const struct http_router *router;
+    size_t connections_max; /* this and the times: 0 = as in base/limits.h */
+    uint32_t head_timeout_ms;
+    uint32_t body_timeout_ms;
+    uint32_t idle_timeout_ms;
 };
 /* Listens with SO_REUSEPORT, so that each loop has a server of its own on the same port.
  * `detail` names the address and the reason. */
@@ -56,11 +63,13 @@ enum err http_server_open(struct http_server **out, struct loop *l,
                           const struct http_server_opts *opts,
                           struct err_detail *detail) MUST_CHECK;
 uint16_t http_server_port(const struct http_server *s);
-/* Stops listening and closes every connection, then frees itself and calls on_closed once. */
+/* Stops listening and closes every connection, then frees itself and calls on_closed (may be NULL)
+ * once. WebSockets it handed over live on; they are their owners'. To be called once. */
 void http_server_close(struct http_server *s, loop_fn *on_closed, void *ctx);
 size_t http_server_connections(const struct http_server *s);
 
 /* -- the request; everything borrowed from the exchange -- */
+/* "GET" for HEAD too: the answer's body is then left out by itself. */
 struct str http_method(const struct http_exchange *ex);
 struct str http_target(const struct http_exchange *ex); /* path and query, as sent */
 struct str http_path(const struct http_exchange *ex);   /* without the query, not decoded */
@@ -71,22 +80,27 @@ struct str http_body(const struct http_exchange *ex);
 const char *http_peer(const struct http_exchange *ex);
 struct loop *http_loop(const struct http_exchange *ex);
 
-/* Called once if the peer goes away before the answer. */
+/* Called once, from the loop, if the peer goes away before the answer; the exchange is over then.
+ * Without it an exchange must be answered in any case. A peer that sends much behind its request is
+ * not read further until the answer, and its going away is not noticed before. */
 void http_on_gone(struct http_exchange *ex, loop_fn *fn, void *ctx);
 
 /* -- the answer: exactly one of these -- */
 void http_reply(struct http_exchange *ex, unsigned status, const char *content_type,
                 struct str body);
-/* RFC 9457 problem body with an `error` member for older clients. */
+/* RFC 9457 problem body with an `error` member for older clients. `title` NULL = the reason phrase;
+ * `detail` (may be NULL) must be UTF-8 or is left out. */
 void http_reply_problem(struct http_exchange *ex, unsigned status, const char *title,
                         const char *detail);
-/* Adds a header to the coming answer; call before http_reply. */
+/* Adds a header to the coming answer; call before http_reply. A name or value that would break the
+ * answer (control characters), or that no longer fits, is logged and left out. */
 void http_reply_header(struct http_exchange *ex, const char *name, const char *value);
 
 /*
  * Accepts the WebSocket upgrade (RFC 6455 section 4.2): answers 101 and hands the connection over.
- * ERR_INVALID, answered with 400 or 426 by this function, when the request is no valid upgrade. The
- * exchange is over in both cases. `subprotocol` (static, may be NULL) is echoed.
+ * ERR_INVALID, answered with 400 or 426 by this function, when the request is no valid upgrade;
+ * ERR_CLOSED when the peer is gone. The exchange is over in every case, and on_gone is not called.
+ * `subprotocol` (may be NULL) is echoed.
  */
 enum err http_upgrade(struct http_exchange *ex, const struct ws_opts *opts, const char *subprotocol,
                       const struct ws_events *events, void *ctx, struct ws **out) MUST_CHECK;

@@ -1,0 +1,132 @@
+/*
+ * http_private.h - the inside of the HTTP server, shared by its files:
+ *
+ *   http_server.c    listens, accepts, counts
+ *   http_conn.c      one connection: bytes in, requests out, times
+ *   http_exchange.c  one request and its answer, as handlers see it
+ *   http_router.c    which handler
+ *
+ *   Thread   the loop's.
+ */
+#ifndef NET_HTTP_PRIVATE_H
+#define NET_HTTP_PRIVATE_H
+
+#include <arpa/inet.h>
+
+#include "base/buf.h"
+#include "net/conn.h"
+#include "net/http.h"
+#include "net/http_chunk.h"
+#include "net/http_parse.h"
+
+struct http_route {
+    const char *method; /* NULL = any */
+    struct str path;
+    struct http_route_opts opts;
+    http_handler_fn *fn;
+    void *ctx;
+};
+
+/* The route for a request, or NULL; then *allow holds the methods that the path does know, as the
+ * Allow field wants them, or is empty when it knows none. `allow` is initialised. */
+const struct http_route *http_router_find(const struct http_router *r, struct str method,
+                                          struct str path, struct buf *allow);
+
+enum http_phase {
+    HTTP_HEAD,    /* between requests, or within a head */
+    HTTP_BODY,    /* the exchange exists, its handler does not know yet */
+    HTTP_HANDLED, /* the handler has it */
+    HTTP_ENDING,  /* the last answer is on its way; input is thrown away */
+};
+
+struct http_conn {
+    struct http_server *server;
+    struct http_conn *prev, *next;
+    struct conn *conn; /* NULL once gone or handed over */
+    struct loop *loop;
+    struct loop_timer *timer;
+    enum http_phase phase;
+    bool surplus;      /* beyond connections_max: it is told 503 */
+    bool fresh;        /* no request yet */
+    bool head_started; /* bytes of the next head are here, so its time runs */
+    bool head_only;    /* the answer carries no body (HEAD) */
+    bool keep_alive;   /* after the answer to the current request */
+    bool processing;   /* http_conn_process is on the stack */
+    bool scheduled;    /* http_conn_process is deferred */
+    size_t out_seen;   /* output queued when the idle timer was last set */
+
+    struct buf in;  /* read and not yet used */
+    size_t scanned; /* of `in`, for the end of the head */
+    struct http_chunk chunk;
+    uint64_t body_left;
+    const struct http_route *route;
+    struct http_exchange *exchange;
+};
+
+struct http_exchange {
+    struct http_conn *hc; /* NULL: the peer is gone */
+    struct loop *loop;
+    char peer[INET6_ADDRSTRLEN];
+    char *text; /* what `head` points into */
+    struct http_head head;
+    struct buf body;
+    struct buf fields; /* added by http_reply_header */
+    loop_fn *gone_fn;
+    void *gone_ctx;
+    bool gone_deferred; /* http_on_gone came after the peer had gone */
+    bool answered;      /* ... and an answer before that could be said */
+};
+
+struct http_server {
+    struct loop *loop;
+    const struct http_router *router;
+    struct tls_server *tls;
+    size_t connections_max;
+    uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
+    uint16_t port;
+    int fd;
+    uv_poll_t poll;
+    struct loop_timer *pause; /* accepting again after running out of descriptors */
+    struct http_conn *first;
+    size_t count;
+    bool closing, listener_closed;
+    loop_fn *on_closed;
+    void *on_closed_ctx;
+};
+
+/* -- http_conn.c -- */
+
+/* What an answer is made of. */
+struct http_answer {
+    unsigned status;
+    const char *content_type; /* NULL = no body and no length of one */
+    struct str fields;        /* further lines, each ended by CRLF */
+    struct str body;
+};
+
+/* Takes `fd` over and serves it. */
+void http_conn_open(struct http_server *s, int fd, bool surplus);
+/* Writes an answer for the current request and goes on to the next or to the end. The exchange, if
+ * any, was detached before. */
+void http_conn_answer(struct http_conn *hc, const struct http_answer *a);
+/* An answer made of a title and a detail; see http_reply_problem. */
+void http_conn_problem(struct http_conn *hc, unsigned status, const char *title, const char *detail,
+                       struct str fields);
+/* The connection now belongs to somebody else; `hc` must not be used behind this. */
+void http_conn_hand_over(struct http_conn *hc);
+/* RFC 9110 section 15; "Unknown" for what is not in the table. */
+const char *http_reason(unsigned status);
+
+/* -- http_exchange.c -- */
+
+struct http_exchange *http_exchange_new(struct http_conn *hc, struct str text);
+void http_exchange_free(struct http_exchange *ex);
+/* The peer is gone while the handler had the exchange. */
+void http_exchange_gone(struct http_exchange *ex);
+
+/* -- http_server.c -- */
+
+/* A connection has left the server's list. */
+void http_server_released(struct http_server *s);
+
+#endif

@@ -1,0 +1,200 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/http_private.h"
+
+static void on_listener(uv_poll_t *handle, int status, int events);
+
+static void start_accepting(void *ctx)
+{
+    struct http_server *s = ctx;
+    int rc = uv_poll_start(&s->poll, UV_READABLE, on_listener);
+    ASSERT(rc == 0);
+}
+
+/* Without this a listener that is ready and cannot be served keeps the loop spinning. */
+static void pause_accepting(struct http_server *s, int code)
+{
+    LOG_ERROR(NULL, "http.accept", "err=\"%s\" next=\"trying again in %d ms\"",
+              strerrordesc_np(code), HTTP_ACCEPT_PAUSE_MS);
+    uv_poll_stop(&s->poll);
+    loop_timer_set(s->pause, HTTP_ACCEPT_PAUSE_MS);
+}
+
+static void on_listener(uv_poll_t *handle, int status, int events)
+{
+    struct http_server *s = handle->data;
+    (void)events;
+    if (status < 0) {
+        pause_accepting(s, -status);
+        return;
+    }
+    for (unsigned i = 0; i < HTTP_ACCEPTS_PER_EVENT; i++) {
+        int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+            pause_accepting(s, errno);
+            return;
+        }
+        if (fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        if (fd < 0) /* that peer is gone already; the next may be there */
+            continue;
+        if (s->count >= s->connections_max + HTTP_REJECTS_MAX) {
+            LOG_WARN(NULL, "http.full", "connections=%zu", s->count);
+            close(fd);
+            continue;
+        }
+        http_conn_open(s, fd, s->count >= s->connections_max);
+    }
+}
+
+/* Fills in the address; false when `host` is none. */
+static bool parse_address(const char *host, uint16_t port, struct sockaddr_storage *out,
+                          socklen_t *len)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    *out = (struct sockaddr_storage){0};
+    if (strcmp(host, "localhost") == 0)
+        host = "127.0.0.1";
+    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        *len = sizeof(*v4);
+        return true;
+    }
+    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        *len = sizeof(*v6);
+        return true;
+    }
+    return false;
+}
+
+/* A listening socket, or -1 with errno. */
+static int open_listener(const struct sockaddr *address, socklen_t len)
+{
+    int on = 1, off = 0;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    if (address->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
+    if (bind(fd, address, len) == 0 && listen(fd, HTTP_BACKLOG) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage a = {0};
+    socklen_t len = sizeof(a);
+    if (getsockname(fd, (struct sockaddr *)&a, &len) != 0)
+        return 0;
+    return ntohs(a.ss_family == AF_INET ? ((const struct sockaddr_in *)&a)->sin_port
+                                        : ((const struct sockaddr_in6 *)&a)->sin6_port);
+}
+
+enum err http_server_open(struct http_server **out, struct loop *l,
+                          const struct http_server_opts *opts, struct err_detail *detail)
+{
+    loop_assert_thread(l);
+    struct sockaddr_storage address;
+    socklen_t len = 0;
+    if (!parse_address(opts->host, opts->port, &address, &len))
+        return err_explain(detail, ERR_INVALID, "\"%s\" is no address to listen on.", opts->host);
+    int fd = open_listener((const struct sockaddr *)&address, len);
+    if (fd < 0)
+        return err_explain(detail, ERR_IO, "Cannot listen on %s port %u: %s.", opts->host,
+                           opts->port, strerrordesc_np(errno));
+    struct http_server *s = mem_zalloc(sizeof(*s));
+    int rc = uv_poll_init(loop_uv(l), &s->poll, fd);
+    if (rc != 0) {
+        close(fd);
+        mem_free(s);
+        return err_explain(detail, ERR_IO, "Cannot watch the listening socket: %s.",
+                           uv_strerror(rc));
+    }
+    s->loop = l;
+    s->router = opts->router;
+    s->tls = opts->tls;
+    s->connections_max = opts->connections_max ? opts->connections_max : HTTP_CONNECTIONS_MAX;
+    s->head_timeout_ms = opts->head_timeout_ms ? opts->head_timeout_ms : HTTP_HEAD_TIMEOUT_MS;
+    s->body_timeout_ms = opts->body_timeout_ms ? opts->body_timeout_ms : HTTP_BODY_TIMEOUT_MS;
+    s->idle_timeout_ms = opts->idle_timeout_ms ? opts->idle_timeout_ms : HTTP_IDLE_TIMEOUT_MS;
+    s->fd = fd;
+    s->port = port_of(fd);
+    s->poll.data = s;
+    s->pause = loop_timer_new(l, start_accepting, s);
+    start_accepting(s);
+    *out = s;
+    return OK;
+}
+
+uint16_t http_server_port(const struct http_server *s)
+{
+    return s->port;
+}
+
+size_t http_server_connections(const struct http_server *s)
+{
+    return s->count;
+}
+
+static void end(void *ctx)
+{
+    struct http_server *s = ctx;
+    if (s->on_closed)
+        s->on_closed(s->on_closed_ctx);
+    mem_free(s);
+}
+
+static void end_when_empty(struct http_server *s)
+{
+    if (s->listener_closed && s->count == 0)
+        loop_defer(s->loop, end, s);
+}
+
+void http_server_released(struct http_server *s)
+{
+    ASSERT(s->count > 0);
+    s->count--;
+    if (s->closing)
+        end_when_empty(s);
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    struct http_server *s = handle->data;
+    s->listener_closed = true;
+    end_when_empty(s);
+}
+
+void http_server_close(struct http_server *s, loop_fn *on_closed, void *ctx)
+{
+    loop_assert_thread(s->loop);
+    ASSERT(!s->closing);
+    s->closing = true;
+    s->on_closed = on_closed;
+    s->on_closed_ctx = ctx;
+    loop_timer_free(s->pause);
+    s->pause = NULL;
+    uv_close((uv_handle_t *)&s->poll, on_listener_closed);
+    close(s->fd); /* libuv stopped watching it in uv_close */
+    for (struct http_conn *hc = s->first; hc; hc = hc->next)
+        conn_close(hc->conn); /* each leaves the list when it reports its end */
+}
