@@ -159,6 +159,10 @@
 #define TWILIO_PARAMS_MAX       16  /* <Parameter> elements of one stream; ours has a handful */
 #define TWILIO_FORM_PARAMS_MAX  256 /* of one webhook; Twilio sends about thirty */
 #define TWILIO_SIGNED_BYTES_MAX (256 * 1024) /* URL and parameters; a body is bounded lower */
+#define TWIML_BYTES_MAX         65536 /* Twilio's own limit for a document */
+#define TWIML_DEPTH_MAX         4     /* Response, Connect, Stream, Parameter */
+#define TWIML_VERBS_MAX         64    /* elements of a document, nested ones included */
+#define TWIML_ATTRS_MAX         256   /* attributes of a document */
 
 /* -- journal -- */
 #define JOURNAL_FLUSH_MS            100        /* with one sync, 250 ms is the most a crash costs */
