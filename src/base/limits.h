@@ -218,4 +218,7 @@
 #define SESSION_TOOLS_BYTES_MAX    16384      /* tool definitions */
 #define TOOL_OUTPUT_BYTES_MAX      8192       /* what a tool may tell the engine */
 
+/* -- api -- */
+#define API_ANSWER_BYTES_MAX 65536 /* health, metrics, the status page */
+
 #endif

@@ -1,0 +1,136 @@
+#include "api/api.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+struct api {
+    struct api_opts opts;
+};
+
+static void on_health(void *ctx, struct http_exchange *ex)
+{
+    const struct api *a = ctx;
+    struct host_counters c;
+    host_counters(a->opts.host, &c);
+    struct buf b;
+    buf_init(&b, API_ANSWER_BYTES_MAX);
+    buf_printf(&b, "{\"status\":\"%s\",\"version\":", c.journal.failing ? "degraded" : "ok");
+    buf_put_json(&b, str_of(a->opts.version));
+    buf_printf(&b, ",\"uptimeMs\":%lld,\"engine\":",
+               (long long)((clock_mono_us() - a->opts.started_us) / 1000));
+    buf_put_json(&b, str_of(a->opts.engine));
+    buf_printf(&b, ",\"calls\":{\"live\":%zu,\"total\":%llu},\"journal\":\"%s\"}\n", c.calls_live,
+               (unsigned long long)c.calls_total, c.journal.failing ? "failing" : "ok");
+    http_reply(ex, c.journal.failing ? 503 : 200, "application/json", buf_str(&b));
+    buf_fini(&b);
+}
+
+static void metric(struct buf *b, const char *name, const char *type, const char *help, uint64_t v)
+{
+    buf_printf(b, "# HELP callee_%s %s\n# TYPE callee_%s %s\ncallee_%s %llu\n", name, help, name,
+               type, name, (unsigned long long)v);
+}
+
+static bool is_local(const char *peer)
+{
+    return strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 ||
+           strncmp(peer, "::ffff:127.", 11) == 0;
+}
+
+/* Prometheus text format 0.0.4. */
+static void on_metrics(void *ctx, struct http_exchange *ex)
+{
+    const struct api *a = ctx;
+    if (!a->opts.metrics_public && !is_local(http_peer(ex))) {
+        http_reply_problem(ex, 403, "Forbidden", "Metrics are served to this machine only.");
+        return;
+    }
+    struct host_counters c;
+    host_counters(a->opts.host, &c);
+    struct buf b;
+    buf_init(&b, API_ANSWER_BYTES_MAX);
+    metric(&b, "calls_live", "gauge", "Calls in progress.", c.calls_live);
+    metric(&b, "calls_total", "counter", "Calls begun.", c.calls_total);
+    metric(&b, "calls_refused_total", "counter", "Calls refused by the admission limit.",
+           c.calls_refused);
+    metric(&b, "calls_failed_total", "counter", "Calls that ran out of engines.", c.calls_failed);
+    metric(&b, "turns_total", "counter", "Turns of callers, of ended calls.", c.turns);
+    metric(&b, "interruptions_total", "counter", "Answers cut by callers, of ended calls.",
+           c.interruptions);
+    metric(&b, "engine_failures_total", "counter", "Engine sessions lost, of ended calls.",
+           c.engine_failures);
+    metric(&b, "audio_dropped_ms_total", "counter", "Audio dropped because too late.",
+           c.dropped_ms);
+    metric(&b, "journal_records_total", "counter", "Journal records written.", c.journal.records);
+    metric(&b, "journal_bytes_total", "counter", "Journal bytes written.", c.journal.bytes);
+    metric(&b, "journal_sync_us_max", "gauge", "Longest sync of the journal.",
+           (uint64_t)c.journal.sync_us_max);
+    metric(&b, "journal_audio_dropped_total", "counter", "Audio payloads not kept: slow disk.",
+           c.journal.audio_dropped);
+    metric(&b, "journal_records_lost_total", "counter", "Records not kept at all.",
+           c.journal.records_lost);
+    metric(&b, "journal_failing", "gauge", "1 while the journal cannot be written.",
+           c.journal.failing);
+    metric(&b, "store_queue", "gauge", "Writes waiting for the database.",
+           store_queued(a->opts.store));
+    metric(&b, "workers_live_queue", "gauge", "Jobs a listener waits for.",
+           worker_pool_queued(a->opts.live));
+    metric(&b, "workers_back_queue", "gauge", "Jobs in the background.",
+           worker_pool_queued(a->opts.back));
+    http_reply(ex, 200, "text/plain; version=0.0.4", buf_str(&b));
+    buf_fini(&b);
+}
+
+static const char PAGE_HEAD[] =
+    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">"
+    "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>callee</title>"
+    "<style>:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;"
+    "margin:3rem auto;padding:0 1rem}code{padding:.1em .3em;border-radius:.25em;"
+    "background:color-mix(in srgb,currentColor 10%,transparent);overflow-wrap:anywhere}"
+    "h1{margin-bottom:0}</style></head><body><main><h1>callee</h1>";
+
+static void on_page(void *ctx, struct http_exchange *ex)
+{
+    const struct api *a = ctx;
+    struct host_counters c;
+    host_counters(a->opts.host, &c);
+    struct buf b;
+    buf_init(&b, API_ANSWER_BYTES_MAX);
+    buf_put_str(&b, str_of(PAGE_HEAD));
+    buf_printf(&b, "<p>The server is up. %zu calls are in progress, %llu have been answered.</p>",
+               c.calls_live, (unsigned long long)c.calls_total);
+    if (strcmp(a->opts.engine, "local") == 0)
+        buf_put_str(&b, STR("<p><strong>The offline engine is answering.</strong> It understands "
+                            "questions about what the business has written down, spoken plainly in "
+                            "English, and reads the answers out. It does not understand free "
+                            "conversation, names or numbers, and it mishears. It is for trying "
+                            "callee, for tests and as the last fall-back; set "
+                            "<code>OPENAI_API_KEY</code> for a real phone line.</p>"));
+    if (a->opts.phone[0])
+        buf_printf(&b,
+                   "<p>Place a simulated call: <code>callee dial --to %s --say \"What are your "
+                   "opening hours?\"</code></p>",
+                   a->opts.phone);
+    buf_put_str(&b, STR("<p><a href=\"/api/health\">Health</a> · <a href=\"/metrics\">Metrics</a>"
+                        "</p></main></body></html>\n"));
+    http_reply(ex, 200, "text/html; charset=utf-8", buf_str(&b));
+    buf_fini(&b);
+}
+
+struct api *api_open(const struct api_opts *opts)
+{
+    struct api *a = mem_zalloc(sizeof(*a));
+    a->opts = *opts;
+    http_router_add(opts->router, "GET", "/api/health", NULL, on_health, a);
+    http_router_add(opts->router, "GET", "/metrics", NULL, on_metrics, a);
+    http_router_add(opts->router, "GET", "/", NULL, on_page, a);
+    return a;
+}
+
+void api_close(struct api *a)
+{
+    mem_free(a);
+}

@@ -1,0 +1,98 @@
+/* From a business and a ringing telephone to the configuration of one call. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "session/host_private.h"
+#include "session/instructions.h"
+#include "tools/tools.h"
+
+static const char *text_of(struct arena *a, struct str s)
+{
+    return arena_strndup(a, s.p, s.len);
+}
+
+static const char *kept(struct arena *a, struct buf *b)
+{
+    const char *text = arena_strndup(a, b->p, b->len);
+    buf_fini(b);
+    return text;
+}
+
+/* What is said before anything else: who is speaking, that it is recorded, that it is closed. */
+static const char *announcement(struct arena *a, const struct business_config *c, bool recording,
+                                int64_t wall_ms)
+{
+    struct buf b;
+    buf_init(&b, SESSION_INSTRUCTIONS_BYTES_MAX);
+    buf_put_str(&b, c->announcement);
+    if (recording && c->announcement.len == 0)
+        buf_put_str(&b, STR("You are speaking with an AI assistant. This call is recorded."));
+    if (c->after_hours_text.len && !business_is_open(c, wall_ms, NULL)) {
+        if (b.len)
+            buf_put_byte(&b, ' ');
+        buf_put_str(&b, c->after_hours_text);
+    }
+    return kept(a, &b);
+}
+
+static const char *emergency(struct arena *a, struct str number)
+{
+    struct buf b;
+    buf_init(&b, 256);
+    buf_put_str(&b, STR("If this is an emergency, please hang up and dial"));
+    for (size_t i = 0; i < number.len && i < 16; i++) /* digit by digit: nobody says "nine hundred" */
+        buf_printf(&b, " %c", number.p[i]);
+    buf_put_str(&b, STR(" right now."));
+    return kept(a, &b);
+}
+
+static const char *instructions(struct arena *a, const struct store_req *r, struct str from,
+                                int64_t wall_ms)
+{
+    struct buf b;
+    buf_init(&b, SESSION_INSTRUCTIONS_BYTES_MAX);
+    instructions_write(&b, &r->business, &r->config, from, wall_ms);
+    return kept(a, &b);
+}
+
+static const char *tools(struct arena *a, const struct business_config *c)
+{
+    struct buf b;
+    buf_init(&b, SESSION_TOOLS_BYTES_MAX);
+    tools_write_definitions(&b, c->transfer_number.len > 0);
+    return kept(a, &b);
+}
+
+void host_call_config(struct host_part *part, struct arena *a, const struct store_req *r,
+                      const struct channel_call *info, struct call_config *out)
+{
+    const struct host_env *env = &part->host->env;
+    const struct business_config *c = &r->config;
+    struct call_config k = env->defaults;
+    k.wall_ms = clock_wall_ms();
+    k.anchor_us = loop_now_us(part->loop);
+    k.business_id = text_of(a, r->business.id);
+    k.business_name = text_of(a, r->business.name);
+    k.channel = text_of(a, info->channel);
+    k.from = text_of(a, info->from);
+    k.to = text_of(a, info->to);
+    k.recording = env->recording || c->recording;
+    k.greeting = text_of(a, c->greeting);
+    k.announcement = announcement(a, c, k.recording, k.wall_ms);
+    k.instructions = instructions(a, r, info->from, k.wall_ms);
+    k.tools_json = tools(a, c);
+    k.transfer_number = text_of(a, c->transfer_number);
+    if (c->emergency_number.len)
+        k.emergency = emergency(a, c->emergency_number);
+    if (c->voice.len)
+        k.voice = text_of(a, c->voice);
+    if (c->max_duration_s > 0 && c->max_duration_s < 24 * 3600)
+        k.max_duration_ms = (uint32_t)(c->max_duration_s * 1000);
+    if (c->max_cost_microusd > 0)
+        k.max_cost_nanousd = c->max_cost_microusd * 1000;
+    k.engine_count = env->engine_count;
+    for (uint32_t i = 0; i < env->engine_count; i++)
+        k.engines[i] = env->engines[i].call;
+    *out = k;
+}

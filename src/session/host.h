@@ -1,0 +1,83 @@
+/*
+ * host.h - the live calls of every loop, and the channels' counterpart.
+ *
+ * A host is the process's; each loop has a part of its own with its calls, its journal and its caches.
+ * Channels are given host_channel_host() and find the part of the loop they call from. Nothing is
+ * shared between the parts but the counters of admission.
+ *
+ *   Lifetime  host_open; then host_part_open once per loop, before it runs (or on it). At the end
+ *             host_part_close on each loop, which ends its calls; then host_close.
+ *   Thread    host_open/host_close: the main thread. Parts: their loop's.
+ *   Bounds    env.max_calls calls at once in the process; SESSION_AFTERMATH_MAX ended calls remembered.
+ */
+#ifndef SESSION_HOST_H
+#define SESSION_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "call/call.h"
+#include "channel/channel.h"
+#include "engine/engine.h"
+#include "journal/journal.h"
+#include "net/loop.h"
+#include "net/worker.h"
+#include "speech/tts.h"
+#include "store/store.h"
+
+enum { HOST_LOOPS_MAX = 64 };
+
+struct host_engine {
+    const struct engine_driver *driver;
+    struct call_engine call; /* as it goes into a call's configuration */
+    uint32_t max_calls;      /* at once in the process; 0 = no bound of its own */
+};
+
+/* What happens in calls, for people who watch. All on the call's loop; any may be NULL. */
+struct host_observer {
+    void (*on_begin)(void *ctx, const char *call_id, const struct call_config *config);
+    void (*on_turn)(void *ctx, const char *call_id, const struct call_item *item);
+    void (*on_end)(void *ctx, const char *call_id, const struct call_stats *stats,
+                   int64_t cost_nanousd);
+};
+
+struct host_env {
+    struct store *store;
+    struct worker_pool *live; /* for what a listener waits for */
+    const char *journal_dir;
+    struct host_engine engines[CALL_ENGINES_MAX]; /* in order of preference */
+    uint32_t engine_count;
+    struct call_config defaults; /* limits, texts, voice; strings live as long as the host */
+    uint32_t max_calls;
+    bool recording;              /* keep audio where a business does not say */
+    enum tts_voice prompt_voice;
+    const char *default_business; /* id or slug that owns streams without a token; "" = none */
+    const struct host_observer *observer; /* may be NULL */
+    void *observer_ctx;
+};
+
+struct host;
+
+enum err host_open(struct host **out, const struct host_env *env, struct err_detail *detail)
+    MUST_CHECK;
+/* After every part was closed. NULL-safe. */
+void host_close(struct host *h);
+
+enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detail) MUST_CHECK;
+/* Ends every call of the loop ("shutdown"), closes the journal, then on_closed from the loop. */
+void host_part_close(struct host *h, struct loop *l, loop_fn *on_closed, void *ctx);
+
+const struct channel_host *host_channel_host(void); /* its ctx is the struct host */
+
+struct host_counters {
+    uint64_t calls_total, calls_refused, calls_failed;
+    size_t calls_live;
+    uint64_t turns, interruptions, engine_failures, dropped_ms;
+    struct journal_health journal; /* of all loops */
+};
+/* Any thread; journal figures are of the last flush. */
+void host_counters(struct host *h, struct host_counters *out);
+
+#endif

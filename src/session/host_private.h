@@ -1,0 +1,75 @@
+/*
+ * host_private.h - the insides of a host, shared by the files of session/.
+ */
+#ifndef SESSION_HOST_PRIVATE_H
+#define SESSION_HOST_PRIVATE_H
+
+#include <stdatomic.h>
+
+#include "session/host.h"
+#include "session/prompts.h"
+#include "session/vocab.h"
+
+struct session;
+
+enum { TOKEN_BYTES = 16, TOKEN_TEXT = 48, CALL_ID_TEXT = 96 };
+
+/* A live call as the host knows it. */
+struct host_entry {
+    struct host_entry *next;
+    struct session *session;
+    char token[TOKEN_TEXT]; /* "" once it was used */
+    char carrier_id[64];
+    struct loop_timer *stream_wait;
+    struct host_part *part;
+};
+
+/* What to tell the carrier about a call that has ended. */
+struct host_aftermath {
+    struct host_aftermath *next; /* newest first */
+    char carrier_id[64];
+    enum channel_verdict verdict;
+    char number[32];
+    int64_t until_us;
+};
+
+struct host_part {
+    struct host *host;
+    struct loop *loop;
+    struct journal *journal;
+    struct prompts *prompts;
+    struct vocabs *vocabs;
+    struct host_entry *entries;
+    size_t live;
+    struct host_aftermath *aftermath;
+    size_t aftermath_count;
+    uint64_t next_call;
+    /* the business of streams without a token, read once */
+    struct store_req *default_business;
+    /* closing */
+    bool closing;
+    loop_fn *on_closed;
+    void *on_closed_ctx;
+};
+
+struct host {
+    struct host_env env;
+    struct host_part *parts[HOST_LOOPS_MAX];
+    _Atomic uint32_t live;
+    _Atomic uint32_t engine_calls[CALL_ENGINES_MAX];
+    _Atomic uint64_t calls_total, calls_refused, calls_failed;
+    _Atomic uint64_t turns, interruptions, engine_failures, dropped_ms;
+};
+
+/* A session frees itself: forgets it and remembers what the carrier may still ask. */
+void host_session_gone(struct host_part *part, struct session *s);
+/* At the end of its call, before it is gone. */
+void host_session_ended(struct host_part *part, struct session *s, const struct call_stats *stats,
+                        int64_t cost_nanousd);
+
+/* The configuration of one call of `business`. Strings are borrowed from the arguments or live in
+ * `a`. */
+void host_call_config(struct host_part *part, struct arena *a, const struct store_req *business,
+                      const struct channel_call *info, struct call_config *out);
+
+#endif

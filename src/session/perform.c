@@ -1,0 +1,548 @@
+/* The effects of a call, performed: each of the core's decisions becomes a message, a timer, a row. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/base64.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "session/session_private.h"
+
+/* -- the voice -- */
+
+static void play(struct session *s, const struct call_fx *fx)
+{
+    voiceq_take(&s->voice, fx->len, fx->pad, &s->message);
+    if (!s->channel || channel_send_audio(s->channel, buf_str(&s->message)) != OK)
+        s->dropped[CALL_DROPPED_TO_CHANNEL] += fx->len + fx->pad;
+}
+
+/* -- the engine -- */
+
+static void append_caller(struct session *s, struct str base64, uint32_t len)
+{
+    buf_reset(&s->message);
+    rt_write_append(&s->message, base64);
+    if (!s->link || !s->link->engine ||
+        engine_send(s->link->engine, buf_str(&s->message), ENGINE_AUDIO) != OK)
+        s->dropped[CALL_DROPPED_TO_ENGINE] += len;
+}
+
+static void hold(struct session *s, const struct call_input *in)
+{
+    uint32_t len = in->audio_len;
+    if (s->held.len + len > SESSION_HELD_BYTES_MAX) { /* the newest words matter most */
+        size_t over = s->held.len + len - SESSION_HELD_BYTES_MAX;
+        over = over < s->held.len ? over : s->held.len;
+        buf_consume(&s->held, over);
+        s->dropped[CALL_DROPPED_TO_ENGINE] += (uint32_t)over;
+    }
+    size_t n = 0;
+    uint8_t *to = buf_reserve(&s->held, len);
+    if (to && base64_decode(to, &n, in->audio) == OK)
+        buf_commit(&s->held, n);
+    else
+        s->dropped[CALL_DROPPED_TO_ENGINE] += len;
+}
+
+static void release_held(struct session *s)
+{
+    char text[(SESSION_HELD_PIECE_BYTES + 2) / 3 * 4];
+    for (size_t at = 0; at < s->held.len; at += SESSION_HELD_PIECE_BYTES) {
+        size_t n = s->held.len - at;
+        n = n < SESSION_HELD_PIECE_BYTES ? n : SESSION_HELD_PIECE_BYTES;
+        size_t chars = base64_encode(text, s->held.p + at, n);
+        append_caller(s, str_n(text, chars), (uint32_t)n);
+    }
+    buf_release(&s->held);
+}
+
+static void on_engine_open(void *ctx)
+{
+    struct engine_link *link = ctx;
+    struct call_input in = {.type = CALL_IN_ENGINE_OPEN};
+    if (link->session)
+        session_feed(link->session, &in);
+}
+
+static void fail_link(struct engine_link *link, struct str reason)
+{
+    struct session *s = link->session;
+    link->session = NULL;
+    if (!s)
+        return;
+    s->link = NULL;
+    struct call_input in = {.type = CALL_IN_ENGINE_CLOSED, .text = reason};
+    session_feed(s, &in);
+}
+
+static void on_engine_event(void *ctx, struct str json)
+{
+    struct engine_link *link = ctx;
+    struct session *s = link->session;
+    if (!s)
+        return;
+    struct rt_event ev;
+    struct err_detail why;
+    if (rt_event_parse(&ev, json, &why) != OK) {
+        LOG_WARN(s->id, "engine.bad_event", "ignored bytes=%zu why=%s", json.len, why.text);
+        if (++link->bad_events == SESSION_BAD_EVENTS_MAX) {
+            struct engine *engine = link->engine;
+            fail_link(link, STR("it talks garbage"));
+            engine_close(engine);
+        }
+        return;
+    }
+    struct call_input in = {.type = CALL_IN_ENGINE_EVENT, .event = &ev, .raw = json};
+    if (ev.type == RT_AUDIO_DELTA) {
+        in.audio = ev.audio;
+        in.audio_len = (uint32_t)base64_decoded_len(ev.audio);
+    }
+    session_feed(s, &in);
+    rt_event_fini(&ev);
+}
+
+static void link_free(struct engine_link *link)
+{
+    struct session *owner = link->owner;
+    if (link->counted)
+        atomic_fetch_sub(&owner->part->host->engine_calls[link->index], 1);
+    mem_free(link);
+    session_release(owner);
+}
+
+static void on_engine_closed(void *ctx, enum err why, struct str reason)
+{
+    struct engine_link *link = ctx;
+    link->engine = NULL;
+    if (link->session)
+        LOG_WARN(link->owner->id, "engine.closed", "err=%s reason=%.*s", err_name(why),
+                 STR_FMT(str_slice(reason, 0, 200)));
+    fail_link(link, reason);
+    link_free(link);
+}
+
+static const struct engine_events engine_events = {
+    .on_open = on_engine_open,
+    .on_event = on_engine_event,
+    .on_closed = on_engine_closed,
+};
+
+/* An engine that could not even be tried: told from the loop, as any other failure. */
+static void on_open_failed(void *ctx)
+{
+    struct engine_link *link = ctx;
+    fail_link(link, str_of(link->failure));
+    link_free(link);
+}
+
+static void open_failed(struct engine_link *link, const char *why)
+{
+    (void)str_copy(link->failure, sizeof(link->failure), str_slice(str_of(why), 0, 199));
+    loop_defer(link->owner->part->loop, on_open_failed, link);
+}
+
+static void on_vocabulary(void *ctx, const struct engine_vocabulary *vocabulary)
+{
+    struct engine_link *link = ctx;
+    struct session *s = link->session;
+    link->wait = NULL;
+    if (!s) { /* given up while its words were read */
+        link_free(link);
+        return;
+    }
+    const struct engine_driver *driver = s->part->host->env.engines[link->index].driver;
+    struct engine_opts opts = {
+        .loop = s->part->loop, .call_id = s->id, .vocabulary = vocabulary};
+    struct err_detail why = {""};
+    if (driver->open(driver->driver, &opts, &engine_events, link, &link->engine, &why) != OK)
+        open_failed(link, why.text);
+}
+
+static void engine_open(struct session *s, uint32_t index)
+{
+    struct host *h = s->part->host;
+    ASSERT(index < h->env.engine_count && !s->link);
+    struct engine_link *link = mem_zalloc(sizeof(*link));
+    *link = (struct engine_link){.session = s, .owner = s, .index = index};
+    s->link = link;
+    s->open++;
+    uint32_t max = h->env.engines[index].max_calls;
+    link->counted = true;
+    if (atomic_fetch_add(&h->engine_calls[index], 1) >= max && max)
+        open_failed(link, "limit: too many calls use this engine");
+    else
+        link->wait = vocabs_get(s->part->vocabs, s->config.business_id, on_vocabulary, link);
+}
+
+static void engine_detach(struct session *s)
+{
+    struct engine_link *link = s->link;
+    if (!link)
+        return;
+    s->link = NULL;
+    link->session = NULL;
+    if (link->engine)
+        engine_close(link->engine); /* link_free follows in on_engine_closed */
+}
+
+/* -- prompts and tools -- */
+
+static void on_prompt(void *ctx, struct str base64, uint32_t len)
+{
+    struct prompt_slot *slot = ctx;
+    struct session *s = slot->session;
+    for (struct prompt_slot **at = &s->prompts; *at; at = &(*at)->next) {
+        if (*at == slot) {
+            *at = slot->next;
+            break;
+        }
+    }
+    struct call_input in = {
+        .type = CALL_IN_PROMPT, .number = slot->number, .audio_len = len, .audio = base64};
+    mem_free(slot);
+    session_feed(s, &in);
+}
+
+static void prompt(struct session *s, const struct call_fx *fx)
+{
+    struct prompt_slot *slot = mem_zalloc(sizeof(*slot));
+    *slot = (struct prompt_slot){.session = s, .next = s->prompts, .number = fx->number};
+    s->prompts = slot;
+    slot->wait = prompts_say(s->part->prompts, fx->text, on_prompt, slot);
+}
+
+static void unlink_tool(struct tool_slot *slot)
+{
+    for (struct tool_slot **at = &slot->session->tools; *at; at = &(*at)->next) {
+        if (*at == slot) {
+            *at = slot->next;
+            break;
+        }
+    }
+}
+
+static void on_tool(void *ctx, bool ok, struct str output)
+{
+    struct tool_slot *slot = ctx;
+    struct session *s = slot->session;
+    unlink_tool(slot);
+    struct call_input in = {.type = CALL_IN_TOOL,
+                            .number = slot->number,
+                            .ok = ok,
+                            .text = str_slice(output, 0, 4 * TOOL_OUTPUT_BYTES_MAX)};
+    session_feed(s, &in);
+    mem_free(slot->arguments);
+    mem_free(slot);
+}
+
+static void on_tool_failed(void *ctx)
+{
+    struct tool_slot *slot = ctx;
+    struct session *s = slot->session;
+    char failure[sizeof(slot->failure)];
+    memcpy(failure, slot->failure, sizeof(failure)); /* on_tool frees the slot */
+    on_tool(slot, false, str_of(failure));
+    session_release(s);
+}
+
+static void tool(struct session *s, const struct call_fx *fx)
+{
+    struct tool_slot *slot = mem_zalloc(sizeof(*slot));
+    *slot = (struct tool_slot){.session = s,
+                               .next = s->tools,
+                               .number = fx->number,
+                               .arguments = mem_strndup(fx->text.p, fx->text.len)};
+    s->tools = slot;
+    struct tool_opts opts = {.loop = s->part->loop,
+                             .store = s->part->host->env.store,
+                             .business_id = s->config.business_id,
+                             .call_id = s->id};
+    struct err_detail why = {""};
+    if (tool_start(&opts, fx->name, fx->text, on_tool, slot, &slot->run, &why) == OK)
+        return;
+    snprintf(slot->failure, sizeof(slot->failure), "{\"success\":false,\"error\":\"%s\"}", why.text);
+    s->open++;
+    loop_defer(s->part->loop, on_tool_failed, slot);
+}
+
+static void tool_drop(struct session *s, uint32_t number)
+{
+    for (struct tool_slot *slot = s->tools; slot; slot = slot->next) {
+        if (slot->number != number)
+            continue;
+        if (slot->run) {
+            unlink_tool(slot);
+            tool_cancel(slot->run);
+            mem_free(slot->arguments);
+            mem_free(slot);
+        }
+        return; /* one that never started tells so by itself and is not listened to */
+    }
+}
+
+/* -- the store -- */
+
+static void submit(struct session *s, struct store_req *r)
+{
+    if (store_submit(s->part->host->env.store, s->part->loop, r, NULL, NULL) != OK)
+        LOG_ERROR(s->id, "store.refused", "the journal still has it");
+}
+
+static int64_t wall_now_ms(struct session *s)
+{
+    return s->config.wall_ms + (loop_now_us(s->part->loop) - s->config.anchor_us) / 1000;
+}
+
+void session_answered(struct session *s)
+{
+    struct call_row row = {.id = str_of(s->id),
+                           .status = STR("in-progress"),
+                           .answered_at_ms = wall_now_ms(s)};
+    submit(s, store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ANSWERED));
+}
+
+static void store_turn(struct session *s, const struct call_item *item)
+{
+    const struct host_env *env = &s->part->host->env;
+    int64_t seq = 0;
+    for (const struct call_item *i = call_items(s->call); i && i != item; i = i->next)
+        seq++;
+    struct turn_row row = {
+        .call_id = str_of(s->id),
+        .item_id = item->id,
+        .role = item->role == CALL_ROLE_CALLER ? STR("user") : STR("assistant"),
+        .text = item->text,
+        .seq = seq,
+        .start_ms = item->start_ms,
+        .end_ms = item->end_ms,
+        .heard_ms = item->heard_ms,
+        .turn_end_ms = item->latency.turn_end_ms,
+        .engine_first_ms = item->latency.engine_first_ms,
+        .carrier_first_ms = item->latency.carrier_first_ms,
+        .heard_first_ms = item->latency.heard_first_ms,
+        .tokens_in = item->usage.input,
+        .tokens_out = item->usage.output,
+        .cost_microusd = item->cost_nanousd / 1000,
+        .interrupted = item->interrupted,
+    };
+    submit(s, store_req_turn_put(&row));
+    if (env->observer && env->observer->on_turn)
+        env->observer->on_turn(env->observer_ctx, s->id, item);
+}
+
+static void store_tool(struct session *s, const struct call_fx *fx)
+{
+    char run[24];
+    snprintf(run, sizeof(run), "tool_%u", fx->number);
+    const struct tool_slot *slot = s->tools;
+    while (slot && slot->number != fx->number)
+        slot = slot->next;
+    struct call_stats stats = call_stats(s->call);
+    struct tool_row row = {
+        .call_id = str_of(s->id),
+        .tool_call_id = str_of(run),
+        .name = fx->name,
+        .arguments = str_of(slot ? slot->arguments : ""),
+        .output = fx->text,
+        .at_ms = stats.duration_ms,
+        .took_ms = fx->len,
+        .ok = fx->ok,
+    };
+    submit(s, store_req_tool_put(&row));
+}
+
+/* -- the end -- */
+
+static void on_journal_done(void *ctx)
+{
+    session_release(ctx);
+}
+
+static void write_end(struct session *s, const struct call_stats *st, struct buf *b)
+{
+    buf_put_str(b, STR("{\"reason\":"));
+    buf_put_json(b, st->end_reason);
+    buf_printf(b,
+               ",\"durationMs\":%lld,\"turns\":%u,\"interruptions\":%u,\"engineFailures\":%u,"
+               "\"toolRuns\":%u,\"inputTokens\":%lld,\"outputTokens\":%lld,\"costNanousd\":%lld,"
+               "\"droppedToChannelMs\":%lld,\"droppedToEngineMs\":%lld,\"marksMissing\":%u,"
+               "\"rttMs\":%lld,\"engine\":",
+               (long long)st->duration_ms, st->turns, st->interruptions, st->engine_failures,
+               st->tool_runs, (long long)st->input_tokens, (long long)st->output_tokens,
+               (long long)call_cost_nanousd(s->call), (long long)st->dropped_to_channel_ms,
+               (long long)st->dropped_to_engine_ms, st->marks_missing, (long long)st->rtt_ms);
+    buf_put_json(b, st->engine);
+    buf_put_byte(b, '}');
+}
+
+static void store_end(struct session *s, const struct call_stats *st)
+{
+    char path[CALL_ID_TEXT + 8];
+    snprintf(path, sizeof(path), "%s.jrn", s->id);
+    struct call_row row = {
+        .id = str_of(s->id),
+        .status = s->had_channel ? STR("completed") : STR("no-answer"),
+        .end_reason = st->end_reason,
+        .engine = st->engine,
+        .ended_at_ms = wall_now_ms(s),
+        .duration_ms = st->duration_ms,
+        .cost_microusd = call_cost_nanousd(s->call) / 1000,
+        .tokens_in = st->input_tokens,
+        .tokens_out = st->output_tokens,
+        .journal = str_of(path),
+    };
+    submit(s, store_req_call_update(&row, CALL_SET_FINISH | CALL_SET_ENGINE));
+}
+
+static void end(struct session *s)
+{
+    if (s->ended)
+        return;
+    s->ended = true;
+    struct call_stats st = call_stats(s->call);
+    LOG_INFO(s->id, "call.ended", "reason=\"%.*s\" duration_ms=%lld turns=%u engine=%.*s",
+             STR_FMT(st.end_reason), (long long)st.duration_ms, st.turns, STR_FMT(st.engine));
+    store_end(s, &st);
+    buf_reset(&s->message);
+    write_end(s, &st, &s->message);
+    s->open++;
+    journal_call_end(s->journal, buf_str(&s->message), loop_now_us(s->part->loop), on_journal_done,
+                     s);
+    s->journal = NULL;
+    host_session_ended(s->part, s, &st, call_cost_nanousd(s->call));
+    for (int t = 1; t < CALL_TIMER_COUNT; t++)
+        s->timer_at[t] = 0;
+    while (s->prompts) {
+        struct prompt_slot *slot = s->prompts;
+        s->prompts = slot->next;
+        prompts_cancel(slot->wait);
+        mem_free(slot);
+    }
+    engine_detach(s);
+    if (s->channel)
+        channel_close(s->channel);
+    session_release(s); /* the call's own place; see session_new */
+}
+
+/* -- leaving -- */
+
+static void close_channel(void *ctx)
+{
+    struct session *s = ctx;
+    if (s->channel)
+        channel_close(s->channel);
+    session_release(s);
+}
+
+/* The carrier asks what to do once the stream is closed; the answer waits in the session. A transfer
+ * changes the world: it waits until what led to it is on disk. */
+static void leave(struct session *s, const struct call_fx *fx)
+{
+    s->open++;
+    if (fx->type == CALL_FX_TRANSFER) {
+        s->verdict = CHANNEL_TRANSFER;
+        (void)str_copy(s->transfer_number, sizeof(s->transfer_number), fx->text);
+        journal_barrier(s->journal, close_channel, s);
+    } else {
+        s->verdict = CHANNEL_HANGUP;
+        loop_defer(s->part->loop, close_channel, s);
+    }
+}
+
+static void note(struct session *s, const struct call_fx *fx)
+{
+    char event[64];
+    (void)str_copy(event, sizeof(event), str_slice(fx->name, 0, sizeof(event) - 1));
+    LOG_INFO(s->id, event, "%.*s", STR_FMT(fx->text));
+}
+
+static void perform_audio(struct session *s, const struct call_input *in, const struct call_fx *fx)
+{
+    if (fx->type == CALL_FX_PLAY) {
+        play(s, fx);
+    } else if (fx->type == CALL_FX_QUEUE) {
+        if (voiceq_put(&s->voice, in->audio, fx->len) != OK)
+            LOG_WARN(s->id, "voice.not_queued", "silence instead, ms=%u", fx->len / 8);
+    } else if (fx->type == CALL_FX_DISCARD) {
+        voiceq_clear(&s->voice);
+    } else if (fx->type == CALL_FX_ENGINE_APPEND) {
+        append_caller(s, in->audio, in->audio_len);
+    } else if (fx->type == CALL_FX_HOLD) {
+        hold(s, in);
+    } else {
+        release_held(s);
+    }
+}
+
+static void perform_one(struct session *s, const struct call_input *in, const struct call_fx *fx)
+{
+    switch (fx->type) {
+    case CALL_FX_PLAY:
+    case CALL_FX_QUEUE:
+    case CALL_FX_DISCARD:
+    case CALL_FX_ENGINE_APPEND:
+    case CALL_FX_HOLD:
+    case CALL_FX_RELEASE:
+        perform_audio(s, in, fx);
+        break;
+    case CALL_FX_MARK:
+        if (s->channel && channel_send_mark(s->channel, fx->number) != OK)
+            LOG_WARN(s->id, "channel.mark_not_sent", "mark=%u", fx->number);
+        break;
+    case CALL_FX_CLEAR:
+        if (s->channel && channel_clear(s->channel) != OK)
+            LOG_WARN(s->id, "channel.clear_not_sent", "the caller hears the old answer on");
+        break;
+    case CALL_FX_HANGUP:
+    case CALL_FX_TRANSFER:
+        leave(s, fx);
+        break;
+    case CALL_FX_ENGINE_OPEN:
+        engine_open(s, fx->number);
+        break;
+    case CALL_FX_ENGINE_CLOSE:
+        engine_detach(s);
+        break;
+    case CALL_FX_ENGINE_SEND:
+        if (!s->link || !s->link->engine ||
+            engine_send(s->link->engine, fx->text, ENGINE_CONTROL) != OK)
+            LOG_WARN(s->id, "engine.not_sent", "bytes=%zu", fx->text.len);
+        break;
+    case CALL_FX_PROMPT:
+        prompt(s, fx);
+        break;
+    case CALL_FX_TOOL:
+        tool(s, fx);
+        break;
+    case CALL_FX_TOOL_CANCEL:
+        tool_drop(s, fx->number);
+        break;
+    case CALL_FX_TIMER:
+        s->timer_at[fx->number] = fx->at_us;
+        break;
+    case CALL_FX_TURN:
+        store_turn(s, fx->item);
+        break;
+    case CALL_FX_TOOL_RECORD:
+        store_tool(s, fx);
+        break;
+    case CALL_FX_NOTE:
+        note(s, fx);
+        break;
+    case CALL_FX_ENDED:
+        end(s);
+        break;
+    }
+}
+
+void session_perform(struct session *s, const struct call_input *in,
+                     const struct call_effects *effects)
+{
+    /* Performing the last effect may let go of the session's own place. */
+    s->open++;
+    for (size_t i = 0; i < effects->count; i++)
+        perform_one(s, in, &effects->fx[i]);
+    s->open--;
+    ASSERT(s->open > 0 || s->ended);
+}

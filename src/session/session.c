@@ -1,0 +1,257 @@
+#include "session/session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/base64.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "session/session_private.h"
+
+#ifndef CALLEE_VERSION
+#define CALLEE_VERSION "0"
+#endif
+
+/* -- the heart: one input at a time -- */
+
+static void append_effects(struct session *s, int64_t at_us, const struct call_effects *effects)
+{
+    if (effects->count == 0)
+        return;
+    uint32_t digest = call_effects_digest(effects, &s->lines);
+    char crc[4];
+    for (int i = 0; i < 4; i++)
+        crc[i] = (char)(digest >> (8 * i));
+    /* Forwarded caller audio is no fact of its own: the input before it says it all. */
+    bool forwarded = effects->count == 1 && effects->fx[0].type == CALL_FX_ENGINE_APPEND;
+    journal_append(s->journal, JOURNAL_EFFECTS, at_us, str_n(crc, sizeof(crc)),
+                   forwarded ? STR_NONE : buf_str(&s->lines));
+}
+
+static void step(struct session *s, struct call_input *in)
+{
+    in->at_us = loop_now_us(s->part->loop);
+    buf_reset(&s->record);
+    call_input_write(&s->record, in, s->config.recording);
+    journal_append(s->journal, (uint16_t)(JOURNAL_INPUT + in->type), in->at_us, buf_str(&s->record),
+                   STR_NONE);
+    struct call_effects effects = call_step(s->call, in);
+    append_effects(s, in->at_us, &effects);
+    session_perform(s, in, &effects);
+}
+
+void session_feed(struct session *s, struct call_input *in)
+{
+    ASSERT(!s->feeding); /* nothing we call may call back from inside */
+    if (s->ended)
+        return;
+    s->feeding = true;
+    step(s, in);
+    for (uint32_t which = 1; which <= CALL_DROPPED_TO_ENGINE && !s->ended; which++) {
+        if (s->dropped[which] == 0)
+            continue;
+        struct call_input lost = {
+            .type = CALL_IN_DROPPED, .number = which, .audio_len = s->dropped[which]};
+        s->dropped[which] = 0;
+        step(s, &lost);
+    }
+    s->feeding = false;
+    session_arm_timer(s);
+}
+
+/* -- timers -- */
+
+static void on_timer(void *ctx)
+{
+    struct session *s = ctx;
+    s->open++; /* a fed input may end the call; stay until we are through */
+    for (uint32_t t = 1; t < CALL_TIMER_COUNT && !s->ended; t++) {
+        if (s->timer_at[t] == 0 || s->timer_at[t] > loop_now_us(s->part->loop))
+            continue;
+        s->timer_at[t] = 0;
+        struct call_input in = {.type = CALL_IN_TIMER, .number = t};
+        session_feed(s, &in);
+    }
+    session_arm_timer(s);
+    session_release(s);
+}
+
+void session_arm_timer(struct session *s)
+{
+    int64_t next = 0;
+    for (int t = 1; t < CALL_TIMER_COUNT; t++)
+        if (s->timer_at[t] && (next == 0 || s->timer_at[t] < next))
+            next = s->timer_at[t];
+    if (next == 0 || s->ended) {
+        loop_timer_cancel(s->timer);
+        return;
+    }
+    int64_t wait_us = next - loop_now_us(s->part->loop);
+    loop_timer_set(s->timer, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0);
+}
+
+/* -- the channel's events -- */
+
+static void on_audio(void *ctx, struct str payload, uint32_t len, uint32_t timestamp_ms)
+{
+    struct call_input in = {
+        .type = CALL_IN_AUDIO, .number = timestamp_ms, .audio_len = len, .audio = payload};
+    session_feed(ctx, &in);
+}
+
+static void on_mark(void *ctx, uint32_t number)
+{
+    struct call_input in = {.type = CALL_IN_MARK, .number = number};
+    session_feed(ctx, &in);
+}
+
+static void on_dtmf(void *ctx, char digit)
+{
+    struct call_input in = {.type = CALL_IN_DTMF, .number = (uint32_t)(unsigned char)digit};
+    session_feed(ctx, &in);
+}
+
+static void on_channel_closed(void *ctx, struct str reason)
+{
+    struct session *s = ctx;
+    s->channel = NULL;
+    struct call_input in = {.type = CALL_IN_HANGUP, .text = reason};
+    session_feed(s, &in);
+    session_release(s);
+}
+
+static const struct channel_events channel_events = {
+    .on_audio = on_audio,
+    .on_mark = on_mark,
+    .on_dtmf = on_dtmf,
+    .on_closed = on_channel_closed,
+};
+
+void session_attach(struct session *s, struct channel *ch, const struct channel_events **events,
+                    void **events_ctx)
+{
+    ASSERT(!s->had_channel);
+    s->channel = ch;
+    s->had_channel = true;
+    s->open++;
+    *events = &channel_events;
+    *events_ctx = s;
+    session_answered(s);
+    struct call_input in = {.type = CALL_IN_STREAM};
+    session_feed(s, &in);
+}
+
+bool session_attached(const struct session *s)
+{
+    return s->had_channel;
+}
+
+/* -- life -- */
+
+static void write_head(struct session *s, struct buf *b)
+{
+    struct buf config;
+    buf_init(&config, CALL_EVENT_BYTES_MAX);
+    call_config_write(&config, &s->config);
+    buf_printf(b,
+               "{\"format\":1,\"build\":\"%s\",\"behaviour\":%d,\"callId\":\"%s\",\"number\":%llu,"
+               "\"wallMs\":%lld,\"anchorUs\":%lld,\"config\":",
+               CALLEE_VERSION, CALL_BEHAVIOUR_VERSION, s->id,
+               (unsigned long long)s->part->next_call, (long long)s->config.wall_ms,
+               (long long)s->config.anchor_us);
+    buf_put_str(b, buf_str(&config));
+    buf_put_byte(b, '}');
+    buf_fini(&config);
+}
+
+struct session *session_new(struct host_part *part, const struct call_config *config,
+                            struct str carrier_id)
+{
+    struct session *s = mem_zalloc(sizeof(*s));
+    *s = (struct session){.part = part, .open = 1, .verdict = CHANNEL_HANGUP};
+    arena_init(&s->mem, CALL_ARENA_BYTES_MAX);
+    buf_init(&s->record, CALL_EVENT_BYTES_MAX * 16); /* one engine event as it arrived */
+    buf_init(&s->lines, CALL_EVENT_BYTES_MAX * 4);
+    buf_init(&s->message, CALL_EVENT_BYTES_MAX);
+    buf_init(&s->held, SESSION_HELD_BYTES_MAX);
+
+    /* The session's own copy of the snapshot, by way of its journal form. */
+    struct buf text;
+    buf_init(&text, CALL_EVENT_BYTES_MAX);
+    call_config_write(&text, config);
+    enum err err = call_config_read(&s->config, &s->mem, buf_str(&text), NULL);
+    ASSERT(err == OK);
+    buf_fini(&text);
+    (void)str_copy(s->id, sizeof(s->id), str_of(s->config.call_id));
+    (void)str_copy(s->carrier_id, sizeof(s->carrier_id), carrier_id);
+
+    s->timer = loop_timer_new(part->loop, on_timer, s);
+    s->call = call_new(&s->config);
+    struct buf head;
+    buf_init(&head, CALL_EVENT_BYTES_MAX);
+    write_head(s, &head);
+    s->journal = journal_call_begin(part->journal, s->id, buf_str(&head), s->config.anchor_us);
+    buf_fini(&head);
+
+    struct call_input in = {.type = CALL_IN_START};
+    session_feed(s, &in);
+    return s;
+}
+
+void session_release(struct session *s)
+{
+    ASSERT(s->open > 0);
+    if (--s->open > 0)
+        return;
+    ASSERT(s->ended && !s->channel && !s->link);
+    host_session_gone(s->part, s);
+    loop_timer_free(s->timer);
+    call_free(s->call);
+    voiceq_clear(&s->voice);
+    buf_fini(&s->held);
+    buf_fini(&s->message);
+    buf_fini(&s->lines);
+    buf_fini(&s->record);
+    arena_fini(&s->mem);
+    mem_free(s);
+}
+
+/* -- others -- */
+
+void session_operator(struct session *s, const char *command)
+{
+    s->open++;
+    struct call_input in = {.type = CALL_IN_OPERATOR, .text = str_of(command)};
+    session_feed(s, &in);
+    session_release(s);
+}
+
+void session_carrier_ended(struct session *s, struct str reason)
+{
+    s->open++;
+    struct call_input in = {.type = CALL_IN_HANGUP, .text = reason};
+    session_feed(s, &in);
+    session_release(s);
+}
+
+const char *session_id(const struct session *s)
+{
+    return s->id;
+}
+
+struct str session_carrier_id(const struct session *s)
+{
+    return str_of(s->carrier_id);
+}
+
+enum channel_verdict session_verdict(const struct session *s)
+{
+    return s->verdict;
+}
+
+struct str session_transfer_number(const struct session *s)
+{
+    return str_of(s->transfer_number);
+}

@@ -1,0 +1,78 @@
+/*
+ * session_private.h - the insides of a session, shared by session.c and perform.c.
+ */
+#ifndef SESSION_SESSION_PRIVATE_H
+#define SESSION_SESSION_PRIVATE_H
+
+#include "call/call.h"
+#include "session/session.h"
+#include "session/voiceq.h"
+#include "tools/tools.h"
+
+/* One engine session; outlives its detachment until the engine says that it is closed. */
+struct engine_link {
+    struct session *session; /* NULL = detached: nothing of it is heard any more */
+    struct session *owner;   /* for the count of what is open */
+    struct engine *engine;
+    struct vocab_wait *wait; /* its vocabulary is being read */
+    uint32_t index;          /* in env.engines */
+    bool counted;            /* against the engine's max_calls */
+    unsigned bad_events;
+    char failure[200]; /* of an open that failed at once */
+};
+
+struct prompt_slot {
+    struct session *session;
+    struct prompt_slot *next;
+    struct prompt_wait *wait;
+    uint32_t number;
+};
+
+struct tool_slot {
+    struct session *session;
+    struct tool_slot *next;
+    struct tool_run *run; /* NULL: it never started */
+    uint32_t number;
+    char failure[400]; /* JSON for the engine when it never started */
+    char *arguments;
+};
+
+struct session {
+    struct host_part *part;
+    struct call *call;
+    struct arena mem;
+    struct call_config config;
+    char id[CALL_ID_TEXT];
+    char carrier_id[64];
+    struct journal_call *journal;
+    struct buf record, lines, message; /* scratch */
+    struct channel *channel;
+    bool had_channel;
+    struct engine_link *link;
+    struct voiceq voice;
+    struct buf held; /* mu-law of the caller while no engine is ready */
+    struct loop_timer *timer;
+    int64_t timer_at[CALL_TIMER_COUNT];
+    struct prompt_slot *prompts;
+    struct tool_slot *tools;
+    uint32_t dropped[3]; /* by enum call_dropped; fed back after the effects */
+    bool feeding;
+    bool ended;
+    unsigned open; /* channel, engines, deferred work, journal copy: frees itself at 0 */
+    enum channel_verdict verdict;
+    char transfer_number[32];
+};
+
+/* Gives one input to the core and performs what it answers. */
+void session_feed(struct session *s, struct call_input *in);
+/* Performs the effects of one step; `in` is what caused them. */
+void session_perform(struct session *s, const struct call_input *in,
+                     const struct call_effects *effects);
+/* Writes the time of answering to the store. */
+void session_answered(struct session *s);
+/* Something the session had opened is closed. */
+void session_release(struct session *s);
+/* Arms the one timer of the loop for the nearest of the call's. */
+void session_arm_timer(struct session *s);
+
+#endif

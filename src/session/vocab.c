@@ -1,0 +1,134 @@
+#include "session/vocab.h"
+
+#include <string.h>
+
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "knowledge/knowledge.h"
+
+struct entry {
+    struct worker_job job; /* first */
+    struct vocabs *owner;
+    struct entry *next;
+    char *business_id;
+    struct arena mem;
+    struct knowledge_sentences sentences;
+    struct engine_vocabulary vocabulary;
+    enum err err;
+    bool ready;
+    bool deferred; /* answer_waits is on its way */
+    struct vocab_wait *waits;
+};
+
+struct vocab_wait {
+    struct vocab_wait *next;
+    vocab_done_fn *done; /* NULL = cancelled */
+    void *ctx;
+};
+
+struct vocabs {
+    struct loop *loop;
+    struct worker_pool *pool;
+    struct store *store;
+    struct entry *entries;
+    unsigned count;
+};
+
+struct vocabs *vocabs_open(struct loop *l, struct worker_pool *pool, struct store *store)
+{
+    struct vocabs *v = mem_zalloc(sizeof(*v));
+    *v = (struct vocabs){.loop = l, .pool = pool, .store = store};
+    return v;
+}
+
+void vocabs_close(struct vocabs *v)
+{
+    if (!v)
+        return;
+    while (v->entries) {
+        struct entry *e = v->entries;
+        v->entries = e->next;
+        while (e->waits) {
+            struct vocab_wait *w = e->waits;
+            e->waits = w->next;
+            mem_free(w);
+        }
+        arena_fini(&e->mem);
+        mem_free(e->business_id);
+        mem_free(e);
+    }
+    mem_free(v);
+}
+
+/* Worker thread. */
+static void read_sentences(struct worker_job *job)
+{
+    struct entry *e = (struct entry *)job;
+    e->err = knowledge_vocabulary(e->owner->store, str_of(e->business_id), &e->mem, &e->sentences);
+}
+
+static void answer_waits(void *ctx)
+{
+    struct entry *e = ctx;
+    e->deferred = false;
+    while (e->waits) {
+        struct vocab_wait *w = e->waits;
+        e->waits = w->next;
+        if (w->done)
+            w->done(w->ctx, e->vocabulary.count ? &e->vocabulary : NULL);
+        mem_free(w);
+    }
+}
+
+static void on_read(struct worker_job *job)
+{
+    struct entry *e = (struct entry *)job;
+    e->ready = true;
+    if (e->err == OK)
+        e->vocabulary = (struct engine_vocabulary){.sentences = e->sentences.items,
+                                                   .count = e->sentences.count,
+                                                   .key = e->business_id};
+    else
+        LOG_WARN(NULL, "vocabulary.unreadable", "business=%s err=%s", e->business_id,
+                 err_name(e->err));
+    answer_waits(e);
+}
+
+static struct entry *find_or_make(struct vocabs *v, const char *business_id)
+{
+    for (struct entry *e = v->entries; e; e = e->next)
+        if (strcmp(e->business_id, business_id) == 0)
+            return e;
+    struct entry *e = mem_zalloc(sizeof(*e));
+    *e = (struct entry){
+        .owner = v, .business_id = mem_strdup(business_id), .next = v->entries};
+    e->job = (struct worker_job){.work = read_sentences, .done = on_read};
+    arena_init(&e->mem, SESSION_VOCABULARY_BYTES_MAX);
+    v->entries = e;
+    v->count++;
+    if (v->count > SESSION_VOCABULARIES_MAX || worker_submit(v->pool, v->loop, &e->job) != OK) {
+        LOG_WARN(NULL, "vocabulary.not_read", "business=%s", business_id);
+        e->ready = true;
+    }
+    return e;
+}
+
+struct vocab_wait *vocabs_get(struct vocabs *v, const char *business_id, vocab_done_fn *done,
+                              void *ctx)
+{
+    struct entry *e = find_or_make(v, business_id);
+    struct vocab_wait *w = mem_zalloc(sizeof(*w));
+    *w = (struct vocab_wait){.next = e->waits, .done = done, .ctx = ctx};
+    e->waits = w;
+    if (e->ready && !e->deferred) {
+        e->deferred = true;
+        loop_defer(v->loop, answer_waits, e);
+    }
+    return w;
+}
+
+void vocabs_cancel(struct vocab_wait *w)
+{
+    w->done = NULL;
+}
