@@ -12,6 +12,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"provider", "a scripted Realtime provider for tests and benches", cmd_provider},
     {"config-docs", NULL, cmd_config_docs},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

@@ -182,6 +182,7 @@
 #define JOURNAL_LOCK_TRIES          8           /* against another process tidying at that moment */
 #define JOURNAL_RESYNC_BYTES        (256u << 20) /* checksummed in search of the next good record */
 #define JOURNAL_RECOVER_CALLS_MAX   (1u << 20)   /* calls in the segments of one dead process */
+#define JOURNAL_EXPORT_ITEMS_MAX    10000        /* turns, tool runs, keys, notes of one transcript */
 #define JOURNAL_EXPORT_MS_MAX       18000000     /* 5 h of stereo: 576 MB, above the longest call */
 
 /* -- settings -- */
