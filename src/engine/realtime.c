@@ -6,11 +6,15 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/js.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/url.h"
 #include "net/ws.h"
+#include "proto/rt_beta.h"
+
+enum { KEEP_BYTES = 64 << 10 }; /* of a translation's buffer, between messages */
 
 struct realtime_driver {
     struct buf url;
@@ -33,11 +37,37 @@ struct realtime {
     bool ready;     /* on_open was called */
     bool closing;   /* engine_close was called */
     uint64_t ignored_binary;
+    enum realtime_shape shape;      /* REALTIME_AUTO until session.created told */
+    struct loop_timer *shape_timer; /* while it is not known */
+    struct buf in, out;             /* translations; two, as on_event may send */
 };
 
 static struct realtime *realtime_of(struct engine *e)
 {
     return (struct realtime *)e; /* `base` is the first member */
+}
+
+static void buf_done(struct buf *b)
+{
+    if (b->cap > KEEP_BYTES)
+        buf_release(b);
+    else
+        buf_reset(b);
+}
+
+static enum err send_beta(struct realtime *r, struct str json)
+{
+    buf_reset(&r->out);
+    enum err err = rt_beta_from_ga(&r->out, json, NULL);
+    if (err)
+        return err;
+    if (!buf_ok(&r->out))
+        return ERR_LIMIT;
+    struct str lines = buf_str(&r->out);
+    while (!err && lines.len)
+        err = ws_send_text(r->ws, str_take_until(&lines, '\n'), WS_CONTROL);
+    buf_done(&r->out);
+    return err;
 }
 
 static enum err realtime_send(struct engine *e, struct str json, enum engine_class cls)
@@ -47,7 +77,11 @@ static enum err realtime_send(struct engine *e, struct str json, enum engine_cla
         return ERR_CLOSED;
     if (!r->ready)
         return ERR_AGAIN;
-    return ws_send_text(r->ws, json, cls == ENGINE_AUDIO ? WS_AUDIO : WS_CONTROL);
+    if (cls == ENGINE_AUDIO) /* input_audio_buffer.append is the same in both shapes */
+        return ws_send_text(r->ws, json, WS_AUDIO);
+    if (r->shape == REALTIME_BETA)
+        return send_beta(r, json);
+    return ws_send_text(r->ws, json, WS_CONTROL);
 }
 
 static void realtime_close(struct engine *e)
@@ -56,7 +90,25 @@ static void realtime_close(struct engine *e)
     if (r->closing)
         return;
     r->closing = true;
+    loop_timer_cancel(r->shape_timer);
     ws_close(r->ws, WS_CODE_NORMAL, STR("done"));
+}
+
+static void become_ready(struct realtime *r)
+{
+    r->ready = true;
+    loop_timer_cancel(r->shape_timer);
+    LOG_DEBUG(r->call_id, "realtime.open", "ms=%" PRId64 " shape=%s",
+              (loop_now_us(ws_loop(r->ws)) - r->opened_us) / 1000,
+              r->shape == REALTIME_BETA ? "beta" : "ga");
+    r->events->on_open(r->ctx);
+}
+
+static void on_shape_unknown(void *ctx)
+{
+    struct realtime *r = ctx;
+    r->shape = REALTIME_GA;
+    become_ready(r);
 }
 
 static void on_ws_open(void *ctx)
@@ -65,16 +117,52 @@ static void on_ws_open(void *ctx)
     if (r->closing)
         return;
     r->connected = true;
-    r->ready = true;
-    LOG_DEBUG(r->call_id, "realtime.open", "ms=%" PRId64,
-              (loop_now_us(ws_loop(r->ws)) - r->opened_us) / 1000);
-    r->events->on_open(r->ctx);
+    if (r->shape == REALTIME_AUTO)
+        loop_timer_set(r->shape_timer, REALTIME_SHAPE_WAIT_MS);
+    else
+        become_ready(r);
+}
+
+/* The beta's session is flat: its audio format is a string beside the modalities. */
+static bool is_beta_session(struct str text)
+{
+    json_t *root = NULL;
+    if (js_parse(text, &root, NULL))
+        return false;
+    const json_t *session = js_get(root, "session");
+    bool beta = js_get(session, "modalities") || js_get(session, "input_audio_format");
+    json_decref(root);
+    return beta;
+}
+
+/* Delivers the one or two events that a beta message stands for. */
+static void deliver_beta(struct realtime *r, struct str text)
+{
+    buf_reset(&r->in);
+    if (rt_beta_to_ga(&r->in, text, NULL) || !buf_ok(&r->in)) {
+        r->events->on_event(r->ctx, text); /* what is no event is the call's to count */
+        return;
+    }
+    struct str lines = buf_str(&r->in);
+    while (lines.len && !r->closing)
+        r->events->on_event(r->ctx, str_take_until(&lines, '\n'));
+    buf_done(&r->in);
 }
 
 static void on_ws_text(void *ctx, struct str text)
 {
     struct realtime *r = ctx;
-    if (!r->closing)
+    if (r->closing)
+        return;
+    if (!r->ready) {
+        r->shape = is_beta_session(text) ? REALTIME_BETA : REALTIME_GA;
+        become_ready(r);
+        if (r->closing)
+            return;
+    }
+    if (r->shape == REALTIME_BETA)
+        deliver_beta(r, text);
+    else
         r->events->on_event(r->ctx, text);
 }
 
@@ -120,6 +208,14 @@ static enum err explain_close(const struct realtime *r, unsigned code, struct st
     return code == 3000 ? ERR_DENIED : ERR_UPSTREAM; /* 3000: the API refused the key */
 }
 
+static void realtime_free(struct realtime *r)
+{
+    loop_timer_free(r->shape_timer);
+    buf_fini(&r->in);
+    buf_fini(&r->out);
+    mem_free(r);
+}
+
 static void on_ws_closed(void *ctx, unsigned code, struct str reason)
 {
     struct realtime *r = ctx;
@@ -130,7 +226,7 @@ static void on_ws_closed(void *ctx, unsigned code, struct str reason)
         LOG_WARN(r->call_id, "realtime.lost", "audio_dropped=%" PRIu64 " binary_ignored=%" PRIu64,
                  ws_audio_dropped(r->ws), r->ignored_binary);
     r->events->on_closed(r->ctx, why, str_of(text));
-    mem_free(r);
+    realtime_free(r);
 }
 
 static enum err realtime_open(void *driver, const struct engine_opts *opts,
@@ -150,7 +246,11 @@ static enum err realtime_open(void *driver, const struct engine_opts *opts,
                            .events = events,
                            .ctx = ctx,
                            .call_id = opts->call_id,
+                           .shape = d->shape,
                            .opened_us = loop_now_us(opts->loop)};
+    buf_init(&r->in, 2 * REALTIME_MESSAGE_BYTES_MAX);
+    buf_init(&r->out, 2 * REALTIME_MESSAGE_BYTES_MAX);
+    r->shape_timer = loop_timer_new(opts->loop, on_shape_unknown, r);
     enum err err = ws_connect(
         opts->loop,
         &(struct ws_connect_opts){.url = buf_str(&d->url),
@@ -161,7 +261,7 @@ static enum err realtime_open(void *driver, const struct engine_opts *opts,
                                              .audio_out_max = REALTIME_AUDIO_OUT_BYTES_MAX}},
         &ws_events, r, &r->ws, detail);
     if (err) {
-        mem_free(r);
+        realtime_free(r);
         return err;
     }
     *out = &r->base;

@@ -103,9 +103,9 @@ static void server_gone(void *ctx)
 static void world_close(struct world *w)
 {
     twilio_rest_close(w->rest);
-    http_client_close(w->http);
-    http_server_close(w->server, server_gone, w->loop);
+    http_server_close(w->server, server_gone, w->loop); /* ends what twilio_rest_close left */
     loop_run(w->loop);
+    http_client_close(w->http);
     loop_timer_free(w->guard);
     http_router_free(w->router);
     loop_close(w->loop);

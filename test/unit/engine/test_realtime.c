@@ -53,7 +53,7 @@ static void finish_if_over(struct world *w)
 static void peer_text(void *ctx, struct str text)
 {
     struct world *w = ctx;
-    buf_put_str(&w->heard, str_slice(text, 0, 60));
+    buf_put_str(&w->heard, str_slice(text, 0, 200));
     buf_put_byte(&w->heard, '\n');
     if (str_eq(text, STR("{\"type\":\"ping\"}")))
         (void)!ws_send_text(w->peer, STR("{\"type\":\"pong\"}"), WS_CONTROL);
@@ -365,6 +365,86 @@ TEST(audio_is_refused_when_too_much_waits_and_control_is_not)
     CHECK_INT(OK, err);
     CHECK(!w.late);
     CHECK(seen);
+}
+
+#define BETA_CREATED                                                                               \
+    "{\"type\":\"session.created\",\"session\":{\"id\":\"s\",\"modalities\":[\"audio\",\"text\"]," \
+    "\"input_audio_format\":\"g711_ulaw\"}}"
+#define GA_CREATED "{\"type\":\"session.created\",\"session\":{\"type\":\"realtime\",\"id\":\"s\"}}"
+
+static void update_session(struct world *w)
+{
+    (void)!engine_send(w->engine,
+                       STR("{\"type\":\"session.update\",\"session\":{\"type\":\"realtime\","
+                           "\"audio\":{\"output\":{\"voice\":\"marin\"}}}}"),
+                       ENGINE_CONTROL);
+    say_ping(w);
+}
+
+static void close_on_pong(struct world *w, struct str text)
+{
+    if (str_find(text, STR("pong"), 0) != SIZE_MAX)
+        engine_close(w->engine);
+}
+
+TEST(the_beta_shape_is_translated_at_the_edge)
+{
+    static const struct {
+        enum realtime_shape shape;
+        const char *greeting;
+        bool beta, asked;
+    } cases[] = {{REALTIME_GA, GA_CREATED, false, false},
+                 {REALTIME_AUTO, GA_CREATED, false, false},
+                 {REALTIME_AUTO, BETA_CREATED, true, false},
+                 {REALTIME_BETA, BETA_CREATED, true, true},
+                 {REALTIME_AUTO, NULL, false, false}}; /* says nothing until it is spoken to */
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world w;
+        world_open(&w, ACCEPT);
+        w.greeting = cases[i].greeting;
+        w.on_open = update_session;
+        w.on_event = close_on_pong;
+        enum err err = connect_with(&w, "/v1/realtime", cases[i].shape);
+        loop_run(w.loop);
+        bool flat = str_find(buf_str(&w.heard), STR("\"audio\":{\"output\""), 0) == SIZE_MAX;
+        bool voice = str_find(buf_str(&w.heard), STR("\"voice\":\"marin\""), 0) != SIZE_MAX;
+        bool nested = cases[i].greeting == NULL ||
+                      str_find(buf_str(&w.seen), STR("\"modalities\""), 0) == SIZE_MAX;
+        bool order = str_starts(buf_str(&w.seen), STR("open\n"));
+        world_close(&w);
+        CHECK_INT(OK, err);
+        CHECK(!w.late);
+        CHECK_INT(cases[i].asked, strcmp(w.beta, "realtime=v1") == 0);
+        CHECK_INT(cases[i].beta, flat);
+        CHECK(voice);
+        CHECK(nested);
+        CHECK(order);
+    }
+}
+
+static void close_on_first(struct world *w, struct str text)
+{
+    (void)text;
+    engine_close(w->engine);
+}
+
+/* One beta message may stand for two events; the second must not follow a close. */
+TEST(closing_inside_a_translated_event_ends_delivery)
+{
+    struct world w;
+    world_open(&w, ACCEPT);
+    w.greeting = "{\"type\":\"conversation.item.created\",\"item\":{\"id\":\"i\",\"type\":"
+                 "\"message\",\"role\":\"user\",\"status\":\"completed\",\"content\":[]}}";
+    w.on_event = close_on_first;
+    enum err err = connect_with(&w, "/v1/realtime", REALTIME_BETA);
+    loop_run(w.loop);
+    size_t first = str_find(buf_str(&w.seen), STR("event "), 0);
+    size_t second = str_find(buf_str(&w.seen), STR("event "), first + 1);
+    world_close(&w);
+    CHECK_INT(OK, err);
+    CHECK(!w.late);
+    CHECK(first != SIZE_MAX);
+    CHECK(second == SIZE_MAX);
 }
 
 TEST(what_cannot_be_used_is_refused_with_a_sentence)
