@@ -166,7 +166,7 @@
 
 /* -- journal -- */
 #define JOURNAL_FLUSH_MS            100        /* with one sync, 250 ms is the most a crash costs */
-#define JOURNAL_PAYLOAD_BYTES_MAX   (8u << 20) /* a step's effects can hold several large events */
+#define JOURNAL_PAYLOAD_BYTES_MAX   (17u << 20) /* one engine event as it arrived, and some */
 #define JOURNAL_STAGE_BYTES         (64 << 10) /* records of one call between two flushes */
 #define JOURNAL_BUFFER_BYTES        (256 << 10)
 #define JOURNAL_BUFFERS_KEEP        4           /* kept for reuse when the writer has caught up */
