@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "net/tls_private.h"
 
 struct tls_server {
@@ -163,8 +165,11 @@ static int expect_host(SSL *ssl, const char *host)
     unsigned char address[sizeof(struct in6_addr)];
     if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
+    char name[CONN_HOST_BYTES_MAX + 1]; /* the SNI macro casts const away */
+    if (!str_copy(name, sizeof(name), str_of(host)))
+        return 0;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 SSL *tls_client_session(struct tls_client *t, int fd, const char *host)
