@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "session/session_private.h"
+#include "session/turn_row.h"
 
 /* -- the voice -- */
 
@@ -305,27 +306,7 @@ void session_answered(struct session *s)
 static void store_turn(struct session *s, const struct call_item *item)
 {
     const struct host_env *env = &s->part->host->env;
-    int64_t seq = 0;
-    for (const struct call_item *i = call_items(s->call); i && i != item; i = i->next)
-        seq++;
-    struct turn_row row = {
-        .call_id = str_of(s->id),
-        .item_id = item->id,
-        .role = item->role == CALL_ROLE_CALLER ? STR("user") : STR("assistant"),
-        .text = item->text,
-        .seq = seq,
-        .start_ms = item->start_ms,
-        .end_ms = item->end_ms,
-        .heard_ms = item->heard_ms,
-        .turn_end_ms = item->latency.turn_end_ms,
-        .engine_first_ms = item->latency.engine_first_ms,
-        .carrier_first_ms = item->latency.carrier_first_ms,
-        .heard_first_ms = item->latency.heard_first_ms,
-        .tokens_in = item->usage.input,
-        .tokens_out = item->usage.output,
-        .cost_microusd = item->cost_nanousd / 1000,
-        .interrupted = item->interrupted,
-    };
+    struct turn_row row = turn_row_of(s->call, item, s->id);
     submit(s, store_req_turn_put(&row));
     if (env->observer && env->observer->on_turn)
         env->observer->on_turn(env->observer_ctx, s->id, item);
@@ -380,18 +361,9 @@ static void store_end(struct session *s, const struct call_stats *st)
 {
     char path[CALL_ID_TEXT + 8];
     snprintf(path, sizeof(path), "%s.jrn", s->id);
-    struct call_row row = {
-        .id = str_of(s->id),
-        .status = s->had_channel ? STR("completed") : STR("no-answer"),
-        .end_reason = st->end_reason,
-        .engine = st->engine,
-        .ended_at_ms = wall_now_ms(s),
-        .duration_ms = st->duration_ms,
-        .cost_microusd = call_cost_nanousd(s->call) / 1000,
-        .tokens_in = st->input_tokens,
-        .tokens_out = st->output_tokens,
-        .journal = str_of(path),
-    };
+    struct call_row row = end_row_of(s->call, st, s->id, path, wall_now_ms(s));
+    if (!s->had_channel)
+        row.status = STR("no-answer");
     submit(s, store_req_call_update(&row, CALL_SET_FINISH | CALL_SET_ENGINE));
 }
 

@@ -1,0 +1,403 @@
+#include "app/wiring.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/api.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "channel/twilio.h"
+#include "engine/local.h"
+#include "engine/realtime.h"
+#include "knowledge/import.h"
+#include "net/http.h"
+#include "session/recover.h"
+
+enum { LIVE_THREADS = 2, BACK_THREADS = 2, PATH_BYTES = 4096 };
+
+/* One loop with its listener. Loop 0 runs on the main thread, the others on their own. */
+struct lane {
+    struct server *server;
+    struct loop *loop;
+    struct http_server *http;
+    uv_thread_t thread;
+    uv_signal_t signals[2]; /* loop 0 only */
+    unsigned signals_open;
+    bool part_open, stopping, threaded;
+};
+
+struct server {
+    const struct app_config *config;
+    struct worker_pool *live, *back;
+    struct store *store;
+    struct tls_client *tls_client;
+    struct tls_server *tls_server;
+    struct http_router *router;
+    struct engine_driver realtime, local;
+    bool has_realtime, has_local;
+    struct host *host;
+    struct twilio_channel *twilio;
+    struct api *api;
+    struct lane lanes[HOST_LOOPS_MAX];
+    unsigned lane_count;
+    uint16_t port;
+    int64_t started_us;
+    char journal_dir[PATH_BYTES], demo_id[64];
+};
+
+/* -- storage -- */
+
+static enum err open_store(struct server *s, struct err_detail *detail)
+{
+    char path[PATH_BYTES];
+    if (mkdir(s->config->data, 0700) != 0 && errno != EEXIST)
+        return err_explain(detail, ERR_IO, "cannot make the data folder %s: %s", s->config->data,
+                           strerror(errno));
+    snprintf(path, sizeof(path), "%s/callee.db", s->config->data);
+    snprintf(s->journal_dir, sizeof(s->journal_dir), "%s/journals", s->config->data);
+    struct store_opts opts = {.path = path, .pool = s->back};
+    enum err err = store_open(&s->store, &opts, detail);
+    if (err != OK)
+        return err;
+    size_t calls = 0;
+    err = recover_calls(s->store, s->journal_dir, &calls, detail);
+    if (err == OK && calls)
+        LOG_INFO(NULL, "server.recovered", "calls=%zu", calls);
+    return err;
+}
+
+/* -- engines -- */
+
+static struct call_prices prices(const struct app_config *c)
+{
+    return (struct call_prices){
+        .text_in = c->price_text_in,
+        .audio_in = c->price_audio_in,
+        .cached_text_in = c->price_cached_text_in,
+        .cached_audio_in = c->price_cached_audio_in,
+        .text_out = c->price_text_out,
+        .audio_out = c->price_audio_out,
+        .transcription_in = c->price_transcription_in,
+    };
+}
+
+static bool wants_realtime(const struct app_config *c)
+{
+    if (strcmp(c->engine, "local") == 0)
+        return false;
+    return strcmp(c->engine, "realtime") == 0 || c->openai_api_key[0] || c->provider_url[0];
+}
+
+static enum err open_engines(struct server *s, struct host_env *env, struct err_detail *detail)
+{
+    const struct app_config *c = s->config;
+    enum err err;
+    if (wants_realtime(c)) {
+        struct realtime_opts opts = {
+            .url = str_of(c->provider_url),
+            .model = str_of(c->provider_model),
+            .api_key = str_of(c->openai_api_key),
+            .shape = c->provider_beta ? REALTIME_BETA : REALTIME_AUTO,
+            .tls = s->tls_client,
+            .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
+        };
+        err = realtime_driver_open(&opts, &s->realtime, detail);
+        if (err != OK)
+            return err;
+        s->has_realtime = true;
+        env->engines[env->engine_count++] = (struct host_engine){
+            .driver = &s->realtime,
+            .call = {.name = "realtime", .model = c->provider_model, .prices = prices(c)}};
+    }
+    struct local_opts local = {.live = s->live};
+    err = local_driver_open(&local, &s->local, detail);
+    if (err != OK && env->engine_count == 0)
+        return err;
+    if (err != OK) { /* only the last fall-back is missing */
+        LOG_WARN(NULL, "engine.local_missing", "why=\"%s\"", detail->text);
+        return OK;
+    }
+    s->has_local = true;
+    env->engines[env->engine_count++] = (struct host_engine){
+        .driver = &s->local,
+        .call = {.name = "local", .model = ""},
+        .max_calls = (uint32_t)c->max_local_calls};
+    return OK;
+}
+
+static void call_defaults(const struct app_config *c, struct call_config *k)
+{
+    call_config_defaults(k);
+    k->voice = c->voice;
+    k->language = c->language;
+    k->transcription_model = c->transcription_model;
+    k->max_output_tokens = c->max_output_tokens;
+    k->engine_retries = (uint32_t)c->engine_retries;
+    k->vad_threshold_permille = (uint32_t)c->vad_threshold_permille;
+    k->vad_prefix_ms = (uint32_t)c->vad_prefix_ms;
+    k->vad_silence_ms = (uint32_t)c->vad_silence_ms;
+    k->connect_timeout_ms = (uint32_t)c->connect_timeout_ms;
+    k->response_timeout_ms = (uint32_t)c->response_timeout_ms;
+    k->tool_timeout_ms = (uint32_t)c->tool_timeout_ms;
+    k->filler_after_ms = (uint32_t)c->filler_after_ms;
+    k->silence_ms = (uint32_t)c->silence_ms;
+    k->max_duration_ms = (uint32_t)c->max_duration_ms;
+    k->goodbye_limit_ms = (uint32_t)c->goodbye_limit_ms;
+    k->max_cost_nanousd = c->max_cost_microusd * 1000;
+}
+
+/* -- routes -- */
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+static enum err open_channels(struct server *s, struct err_detail *detail)
+{
+    const struct app_config *c = s->config;
+    if (c->insecure_streams && (!is_loopback(c->listen_host) || c->public_url[0]))
+        return err_explain(detail, ERR_INVALID,
+                           "--insecure-streams turns the checks off and is only for a server on "
+                           "this machine: listen on 127.0.0.1 and set no public URL");
+    struct twilio_channel_opts opts = {
+        .router = s->router,
+        .public_url = str_of(c->public_url),
+        .auth_token = str_of(c->twilio_auth_token),
+        .insecure_streams = c->insecure_streams,
+        .host = host_channel_host(),
+        .host_ctx = s->host,
+    };
+    return twilio_channel_open(&s->twilio, &opts, detail);
+}
+
+static enum err open_tls(struct server *s, struct err_detail *detail)
+{
+    const struct app_config *c = s->config;
+    enum err err = tls_client_open(&s->tls_client, c->ca_file[0] ? c->ca_file : NULL, detail);
+    if (err == OK && c->tls_cert[0])
+        err = tls_server_open(&s->tls_server, c->tls_cert, c->tls_key, detail);
+    return err;
+}
+
+static enum err open_host(struct server *s, const struct server_opts *opts,
+                          struct err_detail *detail)
+{
+    const struct app_config *c = s->config;
+    struct host_env env = {
+        .store = s->store,
+        .live = s->live,
+        .journal_dir = s->journal_dir,
+        .max_calls = (uint32_t)c->max_calls,
+        .recording = c->recording,
+        .prompt_voice = TTS_SLT,
+        .default_business = c->insecure_streams ? s->demo_id : "",
+        .observer = opts->observer,
+        .observer_ctx = opts->observer_ctx,
+    };
+    call_defaults(c, &env.defaults);
+    enum err err = open_engines(s, &env, detail);
+    if (err == OK)
+        err = host_open(&s->host, &env, detail);
+    if (err != OK)
+        return err;
+    struct api_opts api = {
+        .router = s->router,
+        .host = s->host,
+        .metrics_public = c->metrics_public,
+        .started_us = s->started_us,
+        .version = CALLEE_VERSION,
+        .engine = env.engines[0].call.name,
+        .phone = c->demo ? "+15055550100" : "",
+        .live = s->live,
+        .back = s->back,
+        .store = s->store,
+    };
+    s->api = api_open(&api);
+    return open_channels(s, detail);
+}
+
+/* -- opening and closing -- */
+
+static void server_free(struct server *s)
+{
+    /* Streams, sessions and their work are gone by now; what they used goes in reverse order. The
+     * pools first: what still runs in them may use the store. */
+    twilio_channel_close(s->twilio);
+    api_close(s->api);
+    worker_pool_close(s->live);
+    worker_pool_close(s->back);
+    store_close(s->store);
+    for (unsigned i = 0; i < s->lane_count; i++)
+        if (s->lanes[i].loop)
+            loop_close(s->lanes[i].loop);
+    if (s->has_realtime)
+        realtime_driver_close(&s->realtime);
+    if (s->has_local)
+        local_driver_close(&s->local);
+    host_close(s->host);
+    http_router_free(s->router);
+    tls_server_close(s->tls_server);
+    tls_client_close(s->tls_client);
+    mem_free(s);
+}
+
+enum err server_open(struct server **out, const struct server_opts *opts,
+                     struct err_detail *detail)
+{
+    struct server *s = mem_zalloc(sizeof(*s));
+    s->config = opts->config;
+    s->started_us = clock_mono_us();
+    s->router = http_router_new();
+    enum err err = worker_pool_open(&s->live, "live", LIVE_THREADS, WORKER_LIVE_QUEUE_MAX);
+    if (err == OK)
+        err = worker_pool_open(&s->back, "back", BACK_THREADS, WORKER_BACK_QUEUE_MAX);
+    if (err == OK)
+        err = open_tls(s, detail);
+    if (err == OK)
+        err = open_store(s, detail);
+    if (err == OK && opts->config->demo)
+        err = knowledge_load_demo(s->store, opts->demo_dir, "pecos", s->demo_id, detail);
+    if (err == OK)
+        err = open_host(s, opts, detail);
+    if (err != OK) {
+        server_free(s);
+        return err;
+    }
+    *out = s;
+    return OK;
+}
+
+/* -- running -- */
+
+static void lane_done(struct lane *lane)
+{
+    if (!lane->part_open && !lane->http && lane->signals_open == 0)
+        loop_stop(lane->loop);
+}
+
+static void on_signal_closed(uv_handle_t *handle)
+{
+    struct lane *lane = handle->data;
+    lane->signals_open--;
+    lane_done(lane);
+}
+
+static void on_http_closed(void *ctx)
+{
+    struct lane *lane = ctx;
+    lane->http = NULL;
+    lane_done(lane);
+}
+
+static void on_part_closed(void *ctx)
+{
+    struct lane *lane = ctx;
+    lane->part_open = false;
+    if (lane->http)
+        http_server_close(lane->http, on_http_closed, lane);
+    for (unsigned i = 0; i < 2 && lane->signals_open; i++)
+        if (!uv_is_closing((uv_handle_t *)&lane->signals[i]))
+            uv_close((uv_handle_t *)&lane->signals[i], on_signal_closed);
+    lane_done(lane);
+}
+
+static void stop_lane(void *ctx)
+{
+    struct lane *lane = ctx;
+    if (lane->stopping)
+        return;
+    lane->stopping = true;
+    if (!lane->part_open)
+        on_part_closed(lane);
+    else
+        host_part_close(lane->server->host, lane->loop, on_part_closed, lane);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct lane *lane = handle->data;
+    struct server *s = lane->server;
+    LOG_INFO(NULL, "server.stopping", "signal=%d", number);
+    for (unsigned i = 0; i < s->lane_count; i++)
+        if (loop_post(s->lanes[i].loop, stop_lane, &s->lanes[i]) != OK)
+            LOG_ERROR(NULL, "server.not_stopped", "loop=%u; signal again", i);
+}
+
+static enum err open_lane(struct server *s, unsigned index, struct err_detail *detail)
+{
+    struct lane *lane = &s->lanes[index];
+    lane->server = s;
+    enum err err = loop_open(&lane->loop, index);
+    if (err != OK)
+        return err_explain(detail, err, "cannot make an event loop");
+    s->lane_count = index + 1;
+    struct http_server_opts opts = {
+        .host = s->config->listen_host,
+        .port = index ? s->port : (uint16_t)s->config->listen_port,
+        .tls = s->tls_server,
+        .router = s->router,
+    };
+    err = http_server_open(&lane->http, lane->loop, &opts, detail);
+    if (err != OK)
+        return err;
+    s->port = http_server_port(lane->http);
+    err = host_part_open(s->host, lane->loop, detail);
+    lane->part_open = err == OK;
+    return err;
+}
+
+static void watch_signals(struct lane *lane)
+{
+    static const int numbers[2] = {SIGINT, SIGTERM};
+    for (unsigned i = 0; i < 2; i++) {
+        if (uv_signal_init(loop_uv(lane->loop), &lane->signals[i]) != 0)
+            continue;
+        lane->signals[i].data = lane;
+        lane->signals_open++;
+        uv_signal_start(&lane->signals[i], on_signal, numbers[i]);
+    }
+}
+
+static void run_lane(void *ctx)
+{
+    struct lane *lane = ctx;
+    loop_run(lane->loop);
+}
+
+static void print_ready(const struct server *s)
+{
+    printf("callee %s listens on http%s://%s:%u\n", CALLEE_VERSION, s->tls_server ? "s" : "",
+           s->config->listen_host, s->port);
+    fflush(stdout);
+}
+
+enum err server_run(struct server *s, struct err_detail *detail)
+{
+    enum err err = OK;
+    for (unsigned i = 0; i < (unsigned)s->config->loops && err == OK; i++)
+        err = open_lane(s, i, detail);
+    if (err == OK) {
+        watch_signals(&s->lanes[0]);
+        print_ready(s);
+        LOG_INFO(NULL, "server.ready", "ms=%lld loops=%u",
+                 (long long)((clock_mono_us() - s->started_us) / 1000), s->lane_count);
+    }
+    for (unsigned i = 0; i < s->lane_count && err != OK; i++) /* close what did open */
+        loop_defer(s->lanes[i].loop, stop_lane, &s->lanes[i]);
+    for (unsigned i = 1; i < s->lane_count; i++)
+        s->lanes[i].threaded =
+            s->lanes[i].loop && uv_thread_create(&s->lanes[i].thread, run_lane, &s->lanes[i]) == 0;
+    if (s->lane_count && s->lanes[0].loop)
+        loop_run(s->lanes[0].loop);
+    for (unsigned i = 1; i < s->lane_count; i++)
+        if (s->lanes[i].threaded)
+            uv_thread_join(&s->lanes[i].thread);
+    server_free(s);
+    return err;
+}
