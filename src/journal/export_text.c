@@ -127,8 +127,8 @@ void export_write_text(struct buf *b, const json_t *t)
         const char *list, *time;
         void (*write)(struct buf *, const json_t *);
     } kinds[] = {{"items", "startMs", write_item},
-                 {"tools", "atMs", write_tool},
-                 {"dtmf", "atMs", write_key}};
+                 {"dtmf", "atMs", write_key},
+                 {"tools", "atMs", write_tool}};
     enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
     size_t at[KINDS] = {0};
     write_summary(b, t);

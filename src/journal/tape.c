@@ -72,7 +72,7 @@ bool tape_next(struct tape *t, struct tape_step *out)
         out->digest = record_get_u32(effects.payload.p);
         out->lines = str_slice(effects.payload, DIGEST_BYTES, effects.payload.len);
     }
-    out->last = !look(t);
+    out->last = !look(t) || t->ahead.sequence != t->sequence;
     return true;
 }
 

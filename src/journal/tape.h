@@ -18,7 +18,7 @@ struct tape_step {
     enum tape_kind kind;
     struct journal_record record; /* head, input or end */
     bool gap;                     /* records are missing before this one, or its effects */
-    bool last;                    /* nothing follows: its effects may have been lost */
+    bool last;                    /* nothing follows, or a gap: its effects may be lost */
     bool has_effects;
     uint32_t digest;  /* of all effects; 0 without any */
     struct str lines; /* those that are facts */
