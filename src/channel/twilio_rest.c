@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/url.h"
 
 enum kind { KIND_IDEMPOTENT, KIND_PLACE_CALL, KIND_NUMBER };
 
@@ -45,23 +46,10 @@ static bool is_sid(struct str s)
     return s.len > 0 && s.len <= TWILIO_SID_BYTES_MAX;
 }
 
-static void put_escaped(struct buf *b, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '.' || c == '_' || c == '~';
-        if (plain)
-            buf_put_byte(b, c);
-        else
-            buf_printf(b, "%%%02X", c);
-    }
-}
-
 static void put_param(struct buf *b, const char *key, struct str value)
 {
     buf_printf(b, "%s%s=", b->len ? "&" : "", key);
-    put_escaped(b, value);
+    url_put_escaped(b, value);
 }
 
 enum err twilio_rest_open(struct twilio_rest **out, const struct twilio_rest_opts *opts,
@@ -333,6 +321,6 @@ enum err twilio_rest_number(struct twilio_rest *t, struct str number, twilio_res
 {
     struct request *r = request_new(t, KIND_NUMBER, "GET");
     buf_put_str(&r->url, STR("/IncomingPhoneNumbers.json?PhoneNumber="));
-    put_escaped(&r->url, number);
+    url_put_escaped(&r->url, number);
     return submit(r, done, ctx);
 }

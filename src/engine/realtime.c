@@ -280,19 +280,6 @@ static bool query_has(struct str target, struct str name)
     return false;
 }
 
-static void put_escaped(struct buf *b, struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '.' || c == '_' || c == '~';
-        if (plain)
-            buf_put_byte(b, c);
-        else
-            buf_printf(b, "%%%02X", c);
-    }
-}
-
 static enum err build_url(struct buf *b, const struct realtime_opts *opts,
                           struct err_detail *detail)
 {
@@ -311,7 +298,7 @@ static enum err build_url(struct buf *b, const struct realtime_opts *opts,
     if (opts->model.len && !query_has(url.target, STR("model"))) {
         bool more = str_find(url.target, STR("?"), 0) != SIZE_MAX;
         buf_put_str(b, more ? STR("&model=") : STR("?model="));
-        put_escaped(b, opts->model);
+        url_put_escaped(b, opts->model);
     }
     if (!buf_ok(b))
         return err_explain(detail, ERR_INVALID, "the provider's URL is longer than %d bytes",

@@ -85,3 +85,16 @@ enum err url_parse(struct str text, struct url *out, struct err_detail *detail)
     *out = u;
     return OK;
 }
+
+void url_put_escaped(struct buf *b, struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '.' || c == '_' || c == '~';
+        if (plain)
+            buf_put_byte(b, c);
+        else
+            buf_printf(b, "%%%02X", c);
+    }
+}

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/str.h"
 
@@ -29,5 +30,8 @@ struct url {
  * belong into headers, where they are not logged.
  */
 enum err url_parse(struct str text, struct url *out, struct err_detail *detail) MUST_CHECK;
+
+/* Appends `s` as a query or form value: all but RFC 3986's unreserved characters as %XX. */
+void url_put_escaped(struct buf *b, struct str s);
 
 #endif
