@@ -16,7 +16,7 @@
 enum {
     TABLE_SQL_MAX = 512,
     STEM_BYTES_MAX = STORE_SEARCH_WORD_BYTES_MAX,
-    NEAR_MAX = 3,       /* spellings an unknown word may stand for */
+    NEAR_MAX = 2,       /* spellings an unknown word may stand for */
     NEAR_LENGTH_MIN = 3 /* shorter words have too few letter pairs to compare */
 };
 #define NEAR_DICE_MIN 0.5
@@ -36,6 +36,7 @@ struct near {
 struct word {
     struct str text;
     struct stem stem;
+    uint64_t pairs; /* which letter pairs the stem has, folded into 64 bits */
     bool phrase;
     bool known;
     struct near near[NEAR_MAX]; /* best first */
@@ -122,12 +123,30 @@ static double dice(const char *a, size_t a_len, const char *b, size_t b_len)
     return 2.0 * (double)common / (double)(a_len + b_len);
 }
 
-static void consider(struct word *w, const char *term, size_t len)
+static uint64_t pairs_of(const char *p, size_t len)
+{
+    uint64_t bits = 0;
+    unsigned char before = '^';
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)p[i];
+        bits |= UINT64_C(1) << ((before * 31u + c) * 0x9e3779b1u >> 26);
+        before = c;
+    }
+    return bits;
+}
+
+static size_t bits_in(uint64_t bits)
+{
+    return (size_t)__builtin_popcountll(bits);
+}
+
+static void consider(struct word *w, const char *term, size_t len, uint64_t pairs)
 {
     size_t n = w->stem.len;
-    /* Even if every pair of the shorter were in the longer, it would not reach the threshold. */
-    double best = 2.0 * (double)(len < n ? len : n) / (double)(len + n);
-    if (best < NEAR_DICE_MIN)
+    /* The most the two can have in common: a pair whose bit the other lacks is not in it, and a
+     * pair that shares its bit with another of the word may be. Most terms end here. */
+    size_t most = bits_in(w->pairs & pairs) + n - bits_in(w->pairs);
+    if (2.0 * (double)(most < len ? most : len) < NEAR_DICE_MIN * (double)(len + n))
         return;
     double d = dice(w->stem.text, n, term, len);
     if (d < NEAR_DICE_MIN)
@@ -165,8 +184,10 @@ static enum err find_near(struct store_conn *c, int64_t n, struct word *words, s
                           struct err_detail *detail)
 {
     size_t wanted = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         wanted += wants_near(&words[i]);
+        words[i].pairs = pairs_of(words[i].stem.text, words[i].stem.len);
+    }
     if (wanted == 0)
         return OK;
     char text[TABLE_SQL_MAX];
@@ -179,9 +200,10 @@ static enum err find_near(struct store_conn *c, int64_t n, struct word *words, s
         size_t len = (size_t)sqlite3_column_bytes(q.statement, 0);
         if (!term || len < NEAR_LENGTH_MIN || len >= STEM_BYTES_MAX)
             continue;
+        uint64_t pairs = pairs_of(term, len);
         for (size_t i = 0; i < count; i++) {
             if (wants_near(&words[i]))
-                consider(&words[i], term, len);
+                consider(&words[i], term, len, pairs);
         }
     }
     return sql_end(&q, detail);
