@@ -247,6 +247,7 @@ static void on_data(void *ctx, uint8_t *p, size_t len)
 {
     struct ws *w = ctx;
     w->heard_us = loop_now_us(w->loop);
+    w->ping_sent = false; /* whatever came, the peer lives */
     if (w->early_pending) {
         if (buf_append(&w->handshake, p, len) != OK)
             give_up(w, STR("too much data before the first message was taken"));
@@ -274,7 +275,6 @@ static void on_timer(void *ctx)
     const int64_t interval_us = (int64_t)w->opts.ping_interval_ms * 1000;
     const int64_t quiet_us = loop_now_us(w->loop) - w->heard_us;
     if (quiet_us < interval_us) {
-        w->ping_sent = false;
         loop_timer_set(w->timer, (uint64_t)(interval_us - quiet_us + 999) / 1000);
     } else if (!w->ping_sent) {
         w->ping_sent = true;

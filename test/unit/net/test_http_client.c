@@ -51,6 +51,7 @@ static const char *answer_for(struct str request)
         {"/chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                     "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"},
         {"/short", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nhalf"},
+        {"/endless", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nendless"},
         {"/garbage", "SSH-2.0-OpenSSH_9.2\r\n\r\n"},
         {"/head", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"},
     };
@@ -118,7 +119,7 @@ static void on_listener(uv_poll_t *handle, int status, int what)
     if (fd < 0 || !x)
         abort();
     x->env = e;
-    buf_init(&x->in, 1 << 20);
+    buf_init(&x->in, 4 << 20);
     if (conn_accept(e->loop, fd, e->tls, 0, &peer_events, x, &x->conn) != OK)
         abort();
     e->accepted++;
@@ -143,7 +144,7 @@ static struct env *env_new(const struct net_test_cert *cert, const char *ca_file
     uv_poll_init(loop_uv(e->loop), &e->listener, e->fd);
     e->listener.data = e;
     uv_poll_start(&e->listener, UV_READABLE, on_listener);
-    buf_init(&e->request, 1 << 20);
+    buf_init(&e->request, 4 << 20);
     buf_init(&e->body, 1 << 20);
     return e;
 }
@@ -240,7 +241,7 @@ TEST(answers_arrive_whatever_their_status)
 TEST(requests_say_what_they_were_told)
 {
     static const char *const headers[] = {"Content-Type: application/json", "X-One: 1", NULL};
-    char large[3000];
+    static char large[3 << 19];
     struct env *e = env_new(NULL, NULL);
     CHECK(fetch(e, "/hello",
                 (struct http_fetch_opts){.method = "POST",
@@ -254,7 +255,8 @@ TEST(requests_say_what_they_were_told)
     memset(large, 'x', sizeof(large));
     CHECK(fetch(e, "/hello",
                 (struct http_fetch_opts){.method = "PUT", .body = str_n(large, sizeof(large))}));
-    CHECK(asked(e, "PUT /hello ") && asked(e, "Content-Length: 3000\r\n") && !asked(e, "Expect"));
+    CHECK(asked(e, "PUT /hello ") && asked(e, "Content-Length: 1572864\r\n") &&
+          !asked(e, "Expect"));
     CHECK(fetch(e, "/hello", (struct http_fetch_opts){.method = "DELETE"}));
     CHECK(asked(e, "DELETE /hello ") && !asked(e, "Content-Length"));
     CHECK(fetch(e, "/hello", (struct http_fetch_opts){.method = "POST"}));
@@ -273,6 +275,10 @@ TEST(failures_are_told_apart)
     CHECK(fetch(e, "/garbage", (struct http_fetch_opts){0}));
     CHECK(e->err == ERR_INVALID || e->err == ERR_CLOSED);
     CHECK(fetch(e, "/hello", (struct http_fetch_opts){.body_max = 4}));
+    CHECK_INT(ERR_LIMIT, e->err);
+    /* Given up as soon as it is known, not when it ends. */
+    CHECK(fetch(e, "/endless",
+                (struct http_fetch_opts){.body_max = 4, .timeout_ms = 2 * NET_TEST_DEADLINE_MS}));
     CHECK_INT(ERR_LIMIT, e->err);
     CHECK(fetch(e, "/hello", (struct http_fetch_opts){.body_max = 5}));
     CHECK_INT(OK, e->err);
@@ -315,9 +321,9 @@ TEST(done_functions_may_fetch_cancel_and_close)
     e->close_in_done = true;
     e->got = 0;
     e->wanted = 1;
-    CHECK_INT(OK, start(e, "/never", (struct http_fetch_opts){0}, NULL));
-    CHECK_INT(OK, start(e, "/hello", (struct http_fetch_opts){0}, NULL));
-    CHECK(net_test_run(e->loop));
+    for (int i = 0; i < 8; i++)
+        CHECK_INT(OK, start(e, "/never", (struct http_fetch_opts){.timeout_ms = 30}, NULL));
+    CHECK(net_test_run(e->loop)); /* all expire together, but the first closes the client */
     CHECK_INT(1, e->got);
     CHECK(env_free(e));
 }

@@ -252,10 +252,9 @@ TEST(accept_of_rfc_6455_section_1_3)
     CHECK(memcmp(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", sizeof(accept)) == 0);
 }
 
-#define ANSWER_START "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n"
-#define ANSWER_REST                                            \
-    "connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept:" \
-    " s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+#define ANSWER_START  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n"
+#define ANSWER_ACCEPT "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+#define ANSWER_REST   "connection: keep-alive, Upgrade\r\n" ANSWER_ACCEPT
 
 static enum err check_answer(const char *head, const char *offered, char *why)
 {
@@ -279,6 +278,7 @@ TEST(answers)
         ERR_INVALID,
         check_answer(ANSWER_START ANSWER_REST "Sec-WebSocket-Extensions: x\r\n\r\n", NULL, why));
     CHECK_INT(ERR_INVALID, check_answer(ANSWER_START "\r\n", NULL, why));
+    CHECK_INT(ERR_INVALID, check_answer(ANSWER_START ANSWER_ACCEPT "\r\n", NULL, why));
     CHECK_INT(ERR_INVALID, check_answer("HTTP/1.1 101 x\r\n" ANSWER_REST "\r\n", NULL, why));
     CHECK_INT(ERR_INVALID,
               check_answer(ANSWER_START "Connection: upgrade\r\n"
