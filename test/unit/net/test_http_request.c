@@ -47,6 +47,10 @@ TEST(what_could_be_read_in_two_ways_is_refused_and_ends_the_connection)
          400},
         {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a\nb\r\nab\r\n",
          400},
+        {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\rXab\r\n0\r\n\r\n",
+         400},
+        {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabX\n0\r\n\r\n",
+         400},
         {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-2\r\nab\r\n", 400},
         {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nab\r\n", 400},
         {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: "
@@ -90,6 +94,22 @@ TEST(a_request_may_arrive_in_pieces_of_any_size)
         CHECK(strncmp(body_of(got), "first,", 6) == 0);
         CHECK(strncmp(body_of(second), "second,", 7) == 0);
         CHECK(strstr(body_of(second), "hello"));
+        client_end(&c);
+    }
+    CHECK(teardown());
+}
+
+TEST(the_second_request_is_looked_at_as_closely_as_the_first)
+{
+    static const char text[] = "GET /hello HTTP/1.1\r\nHost: a\r\nFiller: 1234567890\r\n\r\n"
+                               "GET /hello HTTP/1.1\nHost: a\r\nConnection: close\r\n\r\n";
+    CHECK(setup((struct http_server_opts){0}));
+    for (size_t step = 1; step <= sizeof(text); step += 9) {
+        struct client c;
+        const char *got = ask_in_steps(&c, str_n(text, sizeof(text) - 1), step);
+        CHECK_INT(200, status_of(got));
+        CHECK(strncmp(body_of(got), "hello", 5) == 0);
+        CHECK_INT(400, status_of(body_of(got) + 5));
         client_end(&c);
     }
     CHECK(teardown());
