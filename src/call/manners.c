@@ -51,7 +51,10 @@ static void leave_if_done(struct call *c)
 void manners_close(struct call *c, enum closing kind, const char *reason, const char *text,
                    bool protected)
 {
-    if (c->closing != CLOSING_NO || c->phase == PHASE_LEAVING || c->phase == PHASE_ENDED)
+    /* A farewell that the caller could still stop gives way to one they cannot. */
+    bool underway = c->closing == CLOSING_TRANSFER ||
+                    (c->closing == CLOSING_HANGUP && (c->closing_protected || !protected));
+    if (underway || c->phase == PHASE_LEAVING || c->phase == PHASE_ENDED)
         return;
     c->closing = kind;
     c->closing_protected = protected;

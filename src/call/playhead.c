@@ -77,6 +77,10 @@ bool playhead_echo(struct playhead *p, uint32_t number, int64_t now_us)
     if (position > p->spurt)
         learn_rtt(p, now_us - p->spurt_us - (int64_t)(position - p->spurt) * US_PER_BYTE);
     uint64_t heard = position + (uint64_t)p->rtt_us / US_PER_BYTE;
+    uint64_t by_clock = playhead_heard(p, now_us);
+    /* An echo from before this spurt cannot know of the gap between; it only tells of a stall. */
+    if (position <= p->spurt && heard > by_clock)
+        heard = by_clock;
     p->anchor = heard < p->sent ? heard : p->sent;
     p->anchor_us = now_us;
     playhead_check(p);

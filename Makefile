@@ -1,0 +1,38 @@
+# The front door. Everything real is in CMakeLists.txt and scripts/.
+
+.PHONY: build run demo test bench fuzz format setup clean
+
+build: setup
+	cmake --preset release >build/release.cmake.log 2>&1 || { cat build/release.cmake.log; exit 1; }
+	cmake --build --preset release --target callee
+
+# Installs what is missing, once. Prints nothing when there is nothing to do.
+setup:
+	@mkdir -p build
+	@sh scripts/setup.sh build
+
+# The server with the demo business, one call to it, and the server stays up.
+run: build
+	@sh scripts/run.sh
+
+# The same, and out again.
+demo: build
+	@sh scripts/run.sh --once
+
+test:
+	@sh scripts/test.sh
+
+bench: build
+	cmake --build --preset release --target bench
+	@sh scripts/bench.sh
+
+# Minutes for each fuzzer; findings are written to build/fuzz.
+MINUTES ?= 1
+fuzz:
+	@sh scripts/fuzz.sh $(MINUTES)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build

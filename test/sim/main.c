@@ -1,0 +1,44 @@
+/* callee_sim [CALLS] [FIRST SEED]: runs seeded calls; prints the seed of the first that breaks. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "sim.h"
+
+int main(int argc, char **argv)
+{
+    uint64_t calls = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
+    uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+    struct sim *s = mem_zalloc(sizeof(*s));
+    int64_t began = clock_mono_us();
+    uint64_t broken = 0;
+    for (uint64_t seed = first; seed < first + calls && broken < 5; seed++) {
+        if (!sim_run(s, seed)) {
+            broken++;
+            printf("seed %llu: %s (at %.3f s)\n", (unsigned long long)seed, s->why,
+                   (double)s->now / 1e6);
+        }
+    }
+    double seconds = (double)(clock_mono_us() - began) / 1e6;
+    const struct sim_stats *t = &s->stats;
+    uint64_t within = 0, cut = t->truncations;
+    uint32_t p95 = 0;
+    for (; p95 < 199 && cut; p95++) {
+        within += t->error_histogram[p95];
+        if (within * 100 >= cut * 95)
+            break;
+    }
+    printf("%llu calls in %.2f s (%.0f a second), %llu inputs, %llu effects, %llu tools, %llu engine "
+           "failures\n",
+           (unsigned long long)t->calls, seconds, (double)t->calls / seconds,
+           (unsigned long long)t->inputs, (unsigned long long)t->effects,
+           (unsigned long long)t->tools, (unsigned long long)t->failures);
+    printf("%llu truncations, mean error %.1f ms, 95 %% within %u ms, at most %lld ms too much\n",
+           (unsigned long long)cut, cut ? (double)t->error_ms_sum / (double)cut : 0.0, p95,
+           (long long)t->error_ms_max);
+    printf("%llu passed, %llu failed\n", (unsigned long long)(t->calls - broken),
+           (unsigned long long)broken);
+    mem_free(s);
+    return broken != 0;
+}
