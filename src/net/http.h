@@ -52,6 +52,8 @@ struct http_server_opts {
     uint16_t port;    /* 0 = any; ask http_server_port */
     struct tls_server *tls;
     const struct http_router *router;
+    bool
+        shared; /* a server of another loop has this port already; else a port in use is an error */
     size_t connections_max; /* this and the times: 0 = as in base/limits.h */
     uint32_t head_timeout_ms;
     uint32_t body_timeout_ms;

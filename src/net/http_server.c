@@ -80,10 +80,28 @@ static bool parse_address(const char *host, uint16_t port, struct sockaddr_stora
     return false;
 }
 
+/* SO_REUSEPORT would let a second process take half of the connections without a word. Without it
+ * bind(2) tells whether anybody listens there. */
+static bool in_use(const struct sockaddr *address, socklen_t len)
+{
+    int on = 1;
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    bool used = bind(fd, address, len) != 0 && errno == EADDRINUSE;
+    close(fd);
+    return used;
+}
+
 /* A listening socket, or -1 with errno. */
-static int open_listener(const struct sockaddr *address, socklen_t len)
+static int open_listener(const struct sockaddr *address, socklen_t len, bool shared)
 {
     int on = 1, off = 0;
+    if (!shared && in_use(address, len)) {
+        errno = EADDRINUSE;
+        return -1;
+    }
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
@@ -117,7 +135,7 @@ enum err http_server_open(struct http_server **out, struct loop *l,
     socklen_t len = 0;
     if (!parse_address(opts->host, opts->port, &address, &len))
         return err_explain(detail, ERR_INVALID, "\"%s\" is no address to listen on.", opts->host);
-    int fd = open_listener((const struct sockaddr *)&address, len);
+    int fd = open_listener((const struct sockaddr *)&address, len, opts->shared);
     if (fd < 0)
         return err_explain(detail, ERR_IO, "Cannot listen on %s port %u: %s.", opts->host,
                            opts->port, strerrordesc_np(errno));

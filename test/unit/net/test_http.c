@@ -373,5 +373,13 @@ TEST(addresses_that_cannot_be_listened_on_are_named)
     o.host = "192.0.2.1";
     CHECK_INT(ERR_IO, http_server_open(&s, t.loop, &o, &detail));
     CHECK(strstr(detail.text, "192.0.2.1"));
+    o.host = "localhost";
+    o.port = http_server_port(t.server);
+    CHECK_INT(ERR_IO, http_server_open(&s, t.loop, &o, &detail)); /* somebody listens there */
+    CHECK(strstr(detail.text, "already in use"));
+    o.shared = true;
+    CHECK_INT(OK, http_server_open(&s, t.loop, &o, &detail));
+    CHECK_INT(o.port, http_server_port(s));
+    http_server_close(s, NULL, NULL);
     CHECK(teardown());
 }
