@@ -12,7 +12,11 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"serve", "answer calls", cmd_serve},
+    {"dial", "place a simulated phone call, as Twilio would", cmd_dial},
     {"provider", "a scripted Realtime provider for tests and benches", cmd_provider},
+    {"journal", "print a call's journal; export its recording and transcript", cmd_journal},
+    {"replay", "recorded calls again; --verify compares every decision", cmd_replay},
     {"config-docs", NULL, cmd_config_docs},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

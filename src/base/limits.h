@@ -40,7 +40,7 @@
 #define REALTIME_SHAPE_WAIT_MS       2000        /* for session.created */
 #define REALTIME_URL_BYTES_MAX       2048
 #define REALTIME_KEY_BYTES_MAX       4096 /* a signed token may be long */
-#define REALTIME_SECRET_BYTES_MIN    8    /* a shorter key is a placeholder, found everywhere */
+#define REALTIME_SECRET_BYTES_MIN    8    /* a shorter key is a placeholder */
 #define REALTIME_REASON_BYTES_MAX    200  /* a close reason has 123 at most */
 
 /* -- Twilio -- */
@@ -183,6 +183,7 @@
 #define JOURNAL_RESYNC_BYTES        (256u << 20) /* checksummed in search of the next good record */
 #define JOURNAL_RECOVER_CALLS_MAX   (1u << 20)   /* calls in the segments of one dead process */
 #define JOURNAL_EXPORT_ITEMS_MAX    10000        /* turns, tool runs, keys, notes of one transcript */
+#define JOURNAL_EXPORT_BYTES_MAX    (256u << 20) /* of a transcript; a day-long call has 10 MB */
 #define JOURNAL_EXPORT_MS_MAX       18000000     /* 5 h of stereo: 576 MB, above the longest call */
 
 /* -- settings -- */
@@ -221,5 +222,29 @@
 
 /* -- api -- */
 #define API_ANSWER_BYTES_MAX 65536 /* health, metrics, the status page */
+#define DIAL_PLAYOUT_BYTES_MAX     (8 * 600000) /* 10 minutes the agent may be ahead */
+#define DIAL_MARKS_MAX             8192         /* outstanding: one every 100 ms of that and more */
+#define DIAL_STEPS_MAX             200          /* utterances of one call */
+#define DIAL_CALLS_MAX             2000         /* at once */
+#define DIAL_SECONDS_MAX           14400        /* of one call: Twilio's own limit */
+#define DIAL_DOCUMENTS_MAX         16           /* TwiML documents of one call; more is a loop */
+#define DIAL_LINE_MESSAGES_MAX     20000        /* under way on a delayed line */
+#define DIAL_CLEARS_MAX            256          /* told one by one */
+#define DIAL_SAYS_MAX              16           /* texts the carrier was told to say */
+#define DIAL_WEBHOOK_TIMEOUT_MS    15000        /* Twilio's own */
+#define DIAL_LATE_TICKS_MAX        50           /* frames caught up with after a pause of ours */
+#define DIAL_STOP_TIMEOUT_MS       3000         /* for the stream to close after our stop */
+
+/* -- local engine -- */
+#define LOCAL_TEXT_BYTES_MAX   16384       /* one thing said, asked or found */
+#define LOCAL_ITEMS_MAX        512         /* of a conversation; the oldest are forgotten */
+#define LOCAL_TURNS_MAX        8           /* of the caller waiting for recognition */
+#define LOCAL_WANTS_MAX        8           /* out-of-band responses waiting for their turn */
+#define LOCAL_EVENTS_BYTES_MAX (8u << 20)  /* server events not yet taken: a full answer and more */
+#define LOCAL_MODELS_MAX       64          /* vocabularies kept ready */
+#define LOCAL_SPEECH_BYTES_MAX (4u << 20)  /* one sentence as audio/pcm at 24 kHz */
+#define LOCAL_EVENT_BYTES_MAX  (1u << 20)  /* one server event, or one client event */
+#define LOCAL_RETRY_MS         20          /* after the workers' queue was full */
+#define LOCAL_PREFIX_MS_MAX    1000        /* audio kept from before a turn */
 
 #endif

@@ -31,8 +31,9 @@ struct export_sound {
 /*
  * Writes the conversation as the caller had it. The caller's audio lies where the stream's
  * timestamps put it; the agent's where it was played: from the moment it was sent, or behind what
- * was still playing, until a clear cut it. ERR_INVALID: no call in the file. ERR_IO with a
- * sentence; nothing is left of the file then.
+ * was still playing, until a clear cut it. ERR_INVALID: no call in the journal, or
+ * `path` is a device. ERR_IO: the disk failed; nothing is left of the file then. Both with a
+ * sentence.
  */
 enum err export_wav(struct journal_reader *r, const char *path, struct export_sound *out,
                     struct err_detail *detail) MUST_CHECK;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "audio/g711.h"
@@ -166,7 +167,8 @@ static void clear(struct mixer *m, int64_t at_us)
     uint64_t cut = frame_at(m, at_us);
     if (cut >= m->right_end)
         return;
-    for (uint64_t frame = cut; frame < m->right_end; frame++)
+    uint64_t end = m->right_end < m->frames_count ? m->right_end : m->frames_count;
+    for (uint64_t frame = cut; m->frames && frame < end; frame++)
         put_sample(m, RIGHT, frame, 0);
     m->sound->agent_ms -= (int64_t)(m->right_end - cut) / (RATE_HZ / 1000);
     m->right_end = cut;
@@ -262,6 +264,9 @@ static enum err explain(const char *doing, const char *path, int error, struct e
 static enum err write_file(int fd, const char *path, struct journal_reader *r, struct mixer *m,
                            struct err_detail *detail)
 {
+    struct stat st; /* a device must neither be filled nor removed */
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_explain(detail, ERR_INVALID, "%s is not a file", path);
     size_t size = WAV_HEADER_BYTES + (size_t)m->frames_count * FRAME_BYTES;
     /* Room first: a page of a sparse file that finds the disk full is a signal, not an error. */
     int error = posix_fallocate(fd, 0, (off_t)size);
@@ -298,7 +303,7 @@ enum err export_wav(struct journal_reader *r, const char *path, struct export_so
         return explain("create", path, errno, detail);
     enum err err = write_file(fd, path, r, &second, detail);
     close(fd);
-    if (err != OK)
+    if (err == ERR_IO)
         unlink(path);
     out->duration_ms = (int64_t)second.frames_count / (RATE_HZ / 1000);
     return err;

@@ -71,8 +71,6 @@ static bool step_input(struct replay *r, const struct tape_step *step, bool veri
     if (step->record.type <= JOURNAL_INPUT ||
         call_input_read(&in, &event, type, step->record.at_us, step->record.payload) != OK)
         return incomplete(r, "an input is not one that this program knows");
-    if (type == CALL_IN_STREAM && r->start_us == 0)
-        r->start_us = step->record.at_us;
     struct call_effects effects = call_step(r->call, &in);
     r->inputs++;
     r->effects += effects.count;
@@ -103,6 +101,7 @@ enum err replay_run(struct replay *r, struct journal_reader *reader, bool verify
     enum err err = read_head(r, step.record.payload, &config, detail);
     if (err != OK)
         return err;
+    r->start_us = step.record.at_us;
     r->call = call_new(&config);
     bool more = true;
     while (more && tape_next(&tape, &step))

@@ -18,7 +18,7 @@
 struct replay {
     uint32_t behaviour; /* of the program that recorded; this one's is CALL_BEHAVIOUR_VERSION */
     uint64_t inputs, effects;
-    int64_t start_us; /* the time that the conversation counts from */
+    int64_t start_us; /* of the head */
     struct call *call;
 
     bool differs; /* the rest is about the first input whose effects are not the recorded ones */
