@@ -140,27 +140,42 @@ void rt_event_fini(struct rt_event *ev)
 
 /* -- the per-frame events --------------------------------------------------------------------- */
 
-enum frame_key { TYPE, EVENT_ID, RESPONSE_ID, ITEM_ID, OUTPUT_INDEX, CONTENT_INDEX, DELTA, AUDIO };
-enum { OBFUSCATION = AUDIO + 1, FRAME_KEYS, NO_KEY = FRAME_KEYS };
-
-static const struct str frame_keys[FRAME_KEYS] = {
-    [TYPE] = {"type", 4},
-    [EVENT_ID] = {"event_id", 8},
-    [RESPONSE_ID] = {"response_id", 11},
-    [ITEM_ID] = {"item_id", 7},
-    [OUTPUT_INDEX] = {"output_index", 12},
-    [CONTENT_INDEX] = {"content_index", 13},
-    [DELTA] = {"delta", 5},
-    [AUDIO] = {"audio", 5},
-    [OBFUSCATION] = {"obfuscation", 11},
+enum {
+    TYPE,
+    EVENT_ID,
+    RESPONSE_ID,
+    ITEM_ID,
+    OUTPUT_INDEX,
+    CONTENT_INDEX,
+    DELTA,
+    AUDIO,
+    OBFUSCATION,
+    FRAME_KEYS,
+    NO_KEY = FRAME_KEYS
 };
 
-static unsigned frame_key_of(struct str key)
+static unsigned frame_key_of(const struct scan_member *m)
 {
-    unsigned k = 0;
-    while (k < FRAME_KEYS && !str_eq(frame_keys[k], key))
-        k++;
-    return k;
+    switch (m->key.len) {
+    case 4:
+        return SCAN_KEY_IS(*m, "type") ? TYPE : NO_KEY;
+    case 5:
+        return SCAN_KEY_IS(*m, "delta") ? DELTA : SCAN_KEY_IS(*m, "audio") ? AUDIO : NO_KEY;
+    case 7:
+        return SCAN_KEY_IS(*m, "item_id") ? ITEM_ID : NO_KEY;
+    case 8:
+        return SCAN_KEY_IS(*m, "event_id") ? EVENT_ID : NO_KEY;
+    case 11:
+        return SCAN_KEY_IS(*m, "response_id")   ? RESPONSE_ID
+               : SCAN_KEY_IS(*m, "obfuscation") ? OBFUSCATION
+                                                : NO_KEY;
+    case 12:
+        return SCAN_KEY_IS(*m, "output_index") ? OUTPUT_INDEX : NO_KEY;
+    case 13:
+        return SCAN_KEY_IS(*m, "content_index") ? CONTENT_INDEX : NO_KEY;
+    default:
+        return NO_KEY;
+    }
 }
 
 /* The values of a frame's members; false at the first one that a frame does not have. */
@@ -176,7 +191,7 @@ static bool scan_frame(struct str text, struct scan_member *values, unsigned *se
             return scan_done(&s);
         if (kind != SCAN_STRING && kind != SCAN_INT)
             return false;
-        unsigned k = frame_key_of(v.key);
+        unsigned k = frame_key_of(&v);
         bool number = k == OUTPUT_INDEX || k == CONTENT_INDEX;
         if (k == NO_KEY || *seen & 1u << k || number != (kind == SCAN_INT))
             return false;

@@ -4,9 +4,19 @@
 
 enum { NUMBER_DIGITS_MAX = 18 }; /* always fits int64_t */
 
-/* Eight bytes at a time; BYTES(x) repeats a byte, ZERO(x) is non-zero if a byte of x is zero. */
+/* Eight bytes at a time; BYTES(x) repeats a byte, ZERO(x) has the top bit of every zero byte of x
+ * set, and maybe of bytes above the lowest zero byte. */
 #define BYTES(x) (UINT64_C(0x0101010101010101) * (x))
 #define ZERO(x)  (((x)-BYTES(1)) & ~(x)&BYTES(0x80))
+
+/* The first byte lowest, whatever the machine; compilers make it one load. */
+static uint64_t load8(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+           (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+           (uint64_t)p[7] << 56;
+}
 
 static bool plain_byte(unsigned char c)
 {
@@ -17,12 +27,12 @@ size_t scan_plain_len(struct str s)
 {
     size_t i = 0;
     for (; s.len - i >= 8; i += 8) {
-        uint64_t w;
-        memcpy(&w, s.p + i, 8);
+        uint64_t w = load8(s.p + i);
         uint64_t quote = w ^ BYTES('"'), slash = w ^ BYTES('\\');
         uint64_t control = (w - BYTES(0x20)) & ~w & BYTES(0x80);
-        if (ZERO(quote) | ZERO(slash) | control | (w & BYTES(0x80)))
-            break; /* the byte loop finds which; a false alarm behind a true one does not matter */
+        uint64_t special = ZERO(quote) | ZERO(slash) | control | (w & BYTES(0x80));
+        if (special) /* false alarms stand only above a true one: the lowest is true */
+            return i + (size_t)__builtin_ctzll(special) / 8;
     }
     while (i < s.len && plain_byte((unsigned char)s.p[i]))
         i++;

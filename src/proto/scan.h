@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/str.h"
@@ -34,6 +35,10 @@ struct scan_member {
     struct str text; /* SCAN_STRING */
     int64_t number;  /* SCAN_INT */
 };
+
+/* Whether the member's key is the literal; inline, since every member of every frame is asked. */
+#define SCAN_KEY_IS(m, lit) \
+    ((m).key.len == sizeof("" lit "") - 1 && memcmp((m).key.p, (lit), sizeof(lit) - 1) == 0)
 
 /* Fields are private to scan.c. */
 struct scan {

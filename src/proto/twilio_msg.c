@@ -55,14 +55,14 @@ static bool scan_media_object(struct scan *s, struct twilio_msg *m, unsigned *se
         if (kind != SCAN_STRING)
             return false;
         bool ok = false;
-        if (str_eq(v.key, STR("payload"))) {
+        if (SCAN_KEY_IS(v, "payload")) {
             ok = once(seen, SEEN_PAYLOAD);
             m->payload = v.text;
-        } else if (str_eq(v.key, STR("timestamp"))) {
+        } else if (SCAN_KEY_IS(v, "timestamp")) {
             ok = once(seen, SEEN_TIME) && digits(v.text, &m->timestamp_ms);
-        } else if (str_eq(v.key, STR("chunk"))) {
+        } else if (SCAN_KEY_IS(v, "chunk")) {
             ok = once(seen, SEEN_CHUNK) && digits(v.text, &m->chunk);
-        } else if (str_eq(v.key, STR("track"))) {
+        } else if (SCAN_KEY_IS(v, "track")) {
             ok = once(seen, SEEN_TRACK);
             m->track = v.text;
         }
@@ -84,13 +84,13 @@ static bool scan_media(struct twilio_msg *m, struct str text)
         if (kind == SCAN_END)
             break;
         bool ok = false;
-        if (kind == SCAN_OBJECT && str_eq(v.key, STR("media"))) {
+        if (kind == SCAN_OBJECT && SCAN_KEY_IS(v, "media")) {
             ok = once(&seen, SEEN_MEDIA) && scan_media_object(&s, m, &seen);
-        } else if (kind == SCAN_STRING && str_eq(v.key, STR("event"))) {
+        } else if (kind == SCAN_STRING && SCAN_KEY_IS(v, "event")) {
             ok = once(&seen, SEEN_EVENT) && str_eq(v.text, STR("media"));
-        } else if (kind == SCAN_STRING && str_eq(v.key, STR("sequenceNumber"))) {
+        } else if (kind == SCAN_STRING && SCAN_KEY_IS(v, "sequenceNumber")) {
             ok = once(&seen, SEEN_SEQUENCE) && digits(v.text, &m->sequence);
-        } else if (kind == SCAN_STRING && str_eq(v.key, STR("streamSid"))) {
+        } else if (kind == SCAN_STRING && SCAN_KEY_IS(v, "streamSid")) {
             ok = once(&seen, SEEN_SID) && v.text.len > 0;
             m->stream_sid = v.text;
         }

@@ -149,7 +149,7 @@ static bool take_text(struct parser *x, char stop, struct str *out)
             return fail(x, "'<' in an attribute");
         if (!attribute && at(x, "]]>"))
             return fail(x, "']]>' in text");
-        if (c < 0x20 && !is_space((char)c))
+        if ((c < 0x20 && !is_space((char)c)) || at(x, "\xef\xbf\xbe") || at(x, "\xef\xbf\xbf"))
             return fail(x, "a forbidden character");
         x->p++;
         if (c == '\r') {

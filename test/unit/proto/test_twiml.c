@@ -150,6 +150,7 @@ TEST(what_is_not_well_formed_is_refused)
         "<Response><Say>&#;</Say></Response>",
         "<Response><Say>\x01</Say></Response>",
         "<Response><Say>\xff</Say></Response>",
+        "<Response><Say>\xef\xbf\xbf</Say></Response>",
         "<Response><Say>]]></Say></Response>",
         "<Response><Say loop=2/></Response>",
         "<Response><Say loop/></Response>",
