@@ -1,7 +1,6 @@
 /* The table of commands and the words for getting one wrong. */
 #include "app/commands.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,31 +19,6 @@ static const struct command commands[] = {
     {"config-docs", NULL, cmd_config_docs},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
-
-static void complain(const char *fmt, va_list args)
-{
-    char line[1024];
-    vsnprintf(line, sizeof(line), fmt, args);
-    fprintf(stderr, "callee: %s\n", line);
-}
-
-int command_usage(const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    complain(fmt, args);
-    va_end(args);
-    return EXIT_USAGE;
-}
-
-int command_failed(const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    complain(fmt, args);
-    va_end(args);
-    return 1;
-}
 
 static int help(void)
 {

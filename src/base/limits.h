@@ -233,7 +233,6 @@
 #define DIAL_SAYS_MAX              16           /* texts the carrier was told to say */
 #define DIAL_WEBHOOK_TIMEOUT_MS    15000        /* Twilio's own */
 #define DIAL_LATE_TICKS_MAX        50           /* frames caught up with after a pause of ours */
-#define DIAL_STOP_TIMEOUT_MS       3000         /* for the stream to close after our stop */
 
 /* -- local engine -- */
 #define LOCAL_TEXT_BYTES_MAX   16384       /* one thing said, asked or found */
