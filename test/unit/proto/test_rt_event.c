@@ -232,6 +232,11 @@ TEST(a_session_update_has_the_ga_nesting)
                  "\"auto\",\"max_output_tokens\":512}}"));
     ev = (struct rt_event){.type = RT_SESSION_UPDATE};
     CHECK(writes(&ev, "{\"type\":\"session.update\",\"session\":{\"type\":\"realtime\"}}"));
+    ev.session.turn_detection = (struct rt_turn_detection){
+        .type = RT_VAD_SEMANTIC, .eagerness = STR("high"), .create_response = true};
+    CHECK(writes(&ev, "{\"type\":\"session.update\",\"session\":{\"type\":\"realtime\",\"audio\":{"
+                      "\"input\":{\"turn_detection\":{\"type\":\"semantic_vad\",\"eagerness\":"
+                      "\"high\",\"create_response\":true,\"interrupt_response\":false}}}}}"));
     ev.session.turn_detection.type = RT_VAD_NULL;
     ev.session.output_format = RT_FORMAT_PCM24K;
     ev.session.speed_permille = 1050;
@@ -465,6 +470,20 @@ TEST(frames_are_read_without_a_tree_whatever_their_order)
                                  STR("{\"audio\":\"AAAA\",\"type\":\"input_audio_buffer.append\"}"),
                                  NULL));
     CHECK(!ev.root && ev.type == RT_INPUT_AUDIO_APPEND && str_eq(ev.audio, STR("AAAA")));
+}
+
+TEST(a_member_that_a_frame_does_not_have_is_kept_in_a_tree)
+{
+    struct rt_event ev;
+    struct str text_in = STR("{\"type\":\"response.output_audio.delta\",\"delta\":\"AA==\","
+                             "\"audio\":\"BB==\"}");
+    fresh();
+    CHECK_INT(OK, rt_event_parse(&ev, text_in, NULL));
+    CHECK(ev.root && str_eq(ev.audio, STR("AA==")));
+    rt_event_write(&out, &ev);
+    CHECK(str_eq(text_in, buf_str(&out)));
+    rt_event_fini(&ev);
+    release();
 }
 
 TEST(unusual_frames_fall_back_and_mean_the_same)

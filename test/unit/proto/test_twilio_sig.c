@@ -139,6 +139,10 @@ TEST(ports_are_found_beside_users_and_ipv6)
     CHECK_INT(OK, twilio_sig_compute(sig, token, &r));
     r.url = STR("https://a:b@[::1]:9000/x");
     CHECK(twilio_sig_valid(token, &r, str_of(sig)));
+    r.url = STR("https://a:b@[::1]:443/x");
+    CHECK_INT(OK, twilio_sig_compute(sig, token, &r));
+    r.url = STR("https://a:b@[::1]/x"); /* no port: the colons are the address's and the user's */
+    CHECK(twilio_sig_valid(token, &r, str_of(sig)));
     r.url = STR("https://a:b@[::2]/x");
     CHECK(!twilio_sig_valid(token, &r, str_of(sig)));
 }
