@@ -242,6 +242,37 @@ TEST(an_engines_deltas_are_found_in_their_events)
     fixture_fini(&f);
 }
 
+TEST(every_offset_gives_its_own_sample)
+{
+    enum { LEN = 8000 };
+    struct fixture f;
+    struct tapewriter w;
+    struct sound s;
+    uint8_t codes[LEN];
+    char text[LEN * 2];
+    CHECK(fixture_init(&f));
+    begin(&w);
+    stream_begins(&w);
+    for (int i = 0; i < LEN; i++)
+        codes[i] = (uint8_t)(i * 7 + i / 256);
+    struct call_input in = {.type = CALL_IN_PROMPT, .number = 1, .audio_len = LEN, .ok = true};
+    in.audio = str_n(text, base64_encode(text, codes, LEN));
+    put_input(&w, &in, 1000, true);
+    put_facts(&w, 1000,
+              "queue prompt_1 8000\nplay prompt_1 0 1 0\nplay prompt_1 1 1 0\n"
+              "play prompt_1 2 3 0\nplay prompt_1 5 4000 0\nplay prompt_1 4005 3995 0\n");
+    put(&w, JOURNAL_END, 3000, STR("{}"));
+    CHECK(export_sound(&w, &f, &s));
+    CHECK_INT(LEN, s.wav.frames);
+    int16_t samples[LEN];
+    wav_read_channel(&s.wav, 1, 0, samples, LEN);
+    for (int i = 0; i < LEN; i++)
+        CHECK_INT(g711_mulaw_decode(codes[i]), samples[i]);
+    mem_free(s.bytes);
+    buf_fini(&w.b);
+    fixture_fini(&f);
+}
+
 TEST(a_call_without_recording_is_silent_and_says_so)
 {
     struct fixture f;
