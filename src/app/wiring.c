@@ -122,10 +122,10 @@ static enum err open_engines(struct server *s, struct host_env *env, struct err_
         return OK;
     }
     s->has_local = true;
-    env->engines[env->engine_count++] = (struct host_engine){
-        .driver = &s->local,
-        .call = {.name = "local", .model = ""},
-        .max_calls = (uint32_t)c->max_local_calls};
+    env->engines[env->engine_count++] =
+        (struct host_engine){.driver = &s->local,
+                             .call = {.name = "local", .model = ""},
+                             .max_calls = (uint32_t)c->max_local_calls};
     return OK;
 }
 
@@ -247,8 +247,7 @@ static void server_free(struct server *s)
     mem_free(s);
 }
 
-enum err server_open(struct server **out, const struct server_opts *opts,
-                     struct err_detail *detail)
+enum err server_open(struct server **out, const struct server_opts *opts, struct err_detail *detail)
 {
     struct server *s = mem_zalloc(sizeof(*s));
     s->config = opts->config;
@@ -342,6 +341,7 @@ static enum err open_lane(struct server *s, unsigned index, struct err_detail *d
         .port = index ? s->port : (uint16_t)s->config->listen_port,
         .tls = s->tls_server,
         .router = s->router,
+        .shared = index > 0,
     };
     err = http_server_open(&lane->http, lane->loop, &opts, detail);
     if (err != OK)

@@ -246,4 +246,8 @@
 #define LOCAL_RETRY_MS         20          /* after the workers' queue was full */
 #define LOCAL_PREFIX_MS_MAX    1000        /* audio kept from before a turn */
 
+/* -- app -- */
+#define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, recognition, synthesis; each a listener waits for */
+#define WORKER_BACK_QUEUE_MAX 4096 /* reads of the database and the rest */
+
 #endif
