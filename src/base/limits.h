@@ -169,7 +169,7 @@
 #define JOURNAL_PAYLOAD_BYTES_MAX   (17u << 20) /* one engine event as it arrived, and some */
 #define JOURNAL_STAGE_BYTES         (64 << 10) /* records of one call between two flushes */
 #define JOURNAL_BUFFER_BYTES        (256 << 10)
-#define JOURNAL_BUFFERS_KEEP        4           /* kept for reuse when the writer has caught up */
+#define JOURNAL_BUFFERS_KEEP        32 /* for reuse: fresh memory costs more than the copy into it */
 #define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20)  /* more not on disk: audio is no longer kept */
 #define JOURNAL_BACKLOG_BYTES       (32 << 20)  /* more not on disk: only ends of calls are kept */
 #define JOURNAL_SEGMENT_BYTES       (64 << 20)  /* so that finished calls free their disk space */
