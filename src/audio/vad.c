@@ -32,6 +32,21 @@ void vad_init(struct vad *v, const struct vad_opts *opts)
     };
 }
 
+void vad_configure(struct vad *v, const struct vad_opts *opts)
+{
+    struct vad old = *v;
+    vad_init(v, opts);
+    v->floor_db = old.floor_db;
+    v->started = old.started;
+    v->now_ms = old.now_ms;
+    v->last_stop_ms = old.now_ms;
+}
+
+void vad_skip(struct vad *v)
+{
+    v->now_ms += VAD_FRAME_MS;
+}
+
 /* One frame's energy moves the floor and is judged against it. */
 static bool judge(struct vad *v, double energy_db)
 {

@@ -50,6 +50,12 @@ struct vad {
 /* `opts` may be NULL for all defaults. */
 void vad_init(struct vad *v, const struct vad_opts *opts);
 
+/* Other settings from here on: the position and the noise floor stay, a running turn is forgotten.
+ */
+void vad_configure(struct vad *v, const struct vad_opts *opts);
+/* A frame that is not looked at: time passes. */
+void vad_skip(struct vad *v);
+
 /* Takes one frame of VAD_FRAME_SAMPLES. */
 struct vad_result vad_feed(struct vad *v, const int16_t *frame);
 struct vad_result vad_feed_mulaw(struct vad *v, const uint8_t *frame);

@@ -7,7 +7,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-enum { ORDER = 3, BEGIN = 0, END = 1, SLOTS_FIRST = 1024, NONE = UINT32_MAX };
+enum { ORDER = 3, BEGIN = 0, END = 1, SLOTS_FIRST = 1024 };
+#define NONE UINT32_MAX
 
 static const double LM_DISCOUNT = 0.5;
 

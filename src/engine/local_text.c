@@ -1,0 +1,282 @@
+#include "engine/local_text.h"
+
+#include "base/limits.h"
+#include "speech/normalise.h"
+#include "speech/sentence.h"
+
+enum { ANSWER_WORDS = 45, ANSWER_SENTENCES = 3, SENTENCES = 40 };
+enum { KIND_PRICE = 1, KIND_TIME = 2, KIND_PLACE = 4, KIND_DURATION = 8, KIND_COUNT = 4 };
+
+bool local_has(struct str text, const char *phrase)
+{
+    struct str p = str_of(phrase);
+    for (size_t at = 0; (at = str_find(text, p, at)) != SIZE_MAX; at++) {
+        bool starts = at == 0 || text.p[at - 1] == ' ';
+        bool ends = at + p.len == text.len || text.p[at + p.len] == ' ';
+        if (starts && ends)
+            return true;
+    }
+    return false;
+}
+
+static bool any(struct str text, const char *phrases, bool whole)
+{
+    struct str rest = str_of(phrases);
+    while (rest.p) {
+        struct str phrase = str_take_until(&rest, '/');
+        char one[64];
+        if (!str_copy(one, sizeof(one), phrase))
+            continue;
+        if (whole ? str_eq(text, phrase) : local_has(text, one))
+            return true;
+    }
+    return false;
+}
+
+bool local_has_any(struct str text, const char *phrases)
+{
+    return any(text, phrases, false);
+}
+
+bool local_is_any(struct str text, const char *phrases)
+{
+    return any(text, phrases, true);
+}
+
+size_t local_word_count(struct str text)
+{
+    return sentence_words(text);
+}
+
+/* -- questions -- */
+
+static bool is_empty_word(struct str word)
+{
+    static const char words[] =
+        "a/about/actually/again/all/also/am/an/and/any/anybody/anyone/anything/are/as/at/be/been/"
+        "being/but/by/can/can't/could/did/do/does/doesn't/don't/each/else/every/exactly/folks/for/"
+        "from/get/give/go/going/got/had/has/have/having/hello/help/here/hey/hi/how/i/i'd/i'll/i'm/"
+        "i've/if/in/into/is/isn't/it/it's/its/just/kind/know/let/like/look/looking/many/may/maybe/"
+        "me/might/mine/much/must/my/need/no/not/of/off/oh/okay/on/one/or/our/ours/out/over/people/"
+        "please/question/really/right/say/should/so/some/somebody/someone/something/sort/still/"
+        "tell/than/thank/thanks/that/that's/the/their/them/then/there/there's/these/they/thing/"
+        "things/this/those/to/too/um/up/us/use/very/want/was/wanted/we/well/were/what/what's/when/"
+        "where/where's/which/who/whose/why/will/wish/with/wonder/wondering/would/yeah/yes/you/"
+        "you're/your/yours/calling/ask/asking/possible/able/long/often/soon";
+    return local_is_any(word, words);
+}
+
+void local_query_read(struct local_query *q, struct str text)
+{
+    *q = (struct local_query){0};
+    if (local_has_any(text, "how much/price/prices/cost/costs/charge/charges/expensive/cheap/"
+                            "cheapest/fee/pay/dollars"))
+        q->kinds |= KIND_PRICE;
+    if (local_has_any(text,
+                      "what time/when/hours/open/close/closes/closed/how late/how early/days"))
+        q->kinds |= KIND_TIME;
+    if (local_has_any(text, "where/where's/address/located/location/directions/find you"))
+        q->kinds |= KIND_PLACE;
+    if (local_has_any(text, "how long/how soon/how fast/how quickly/how often/how many/days/weeks"))
+        q->kinds |= KIND_DURATION;
+    for (struct str rest = text; rest.p && q->count < LOCAL_QUERY_WORDS;) {
+        struct str word = str_take_until(&rest, ' ');
+        if (word.len > 1 && !is_empty_word(word))
+            q->words[q->count++] = word;
+    }
+}
+
+/* One word is a form of the other: "returns", "returning", "return". */
+static bool same_word(struct str a, struct str b)
+{
+    size_t longest = a.len > b.len ? a.len : b.len;
+    size_t shortest = a.len < b.len ? a.len : b.len;
+    size_t same = 0;
+    while (same < shortest && a.p[same] == b.p[same])
+        same++;
+    if (same == longest)
+        return true;
+    if (same < 3)
+        return false;
+    struct str tail = a.len > b.len ? str_slice(a, same, a.len) : str_slice(b, same, b.len);
+    if (same == shortest && local_is_any(tail, "s/es/'s/ed/ing/er/ers/ly/d/r/n/ies/y"))
+        return true;
+    return same >= 4 && same + 3 >= longest && same + 2 >= shortest;
+}
+
+static bool mentions(struct str words, struct str word)
+{
+    while (words.p) {
+        if (same_word(str_take_until(&words, ' '), word))
+            return true;
+    }
+    return false;
+}
+
+/* Bit set of the question's words that stand in the text. */
+static uint32_t covered(const struct local_query *q, struct str words)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < q->count; i++) {
+        if (mentions(words, q->words[i]))
+            bits |= 1u << i;
+    }
+    return bits;
+}
+
+static unsigned bit_count(uint32_t bits)
+{
+    unsigned n = 0;
+    for (; bits; bits &= bits - 1)
+        n++;
+    return n;
+}
+
+/* Which of the question's kinds a text (normalised) can satisfy. */
+static unsigned kinds_of(struct str words)
+{
+    unsigned kinds = 0;
+    if (local_has_any(words, "dollars/dollar/cents/free/percent/cost/costs/price/prices"))
+        kinds |= KIND_PRICE;
+    if (local_has_any(words, "a m/p m/noon/midnight/monday/tuesday/wednesday/thursday/friday/"
+                             "saturday/sunday/daily/closed/o'clock"))
+        kinds |= KIND_TIME;
+    if (local_has_any(words, "street/avenue/road/boulevard/highway/located/block/blocks/plaza/"
+                             "next to/downtown/address/drive/lane"))
+        kinds |= KIND_PLACE;
+    if (local_has_any(words, "day/days/week/weeks/month/months/year/years/hour/hours/minutes"))
+        kinds |= KIND_DURATION;
+    return kinds;
+}
+
+/* -- results -- */
+
+size_t local_results_read(struct str knowledge, struct local_result *out)
+{
+    size_t count = 0, at = 0;
+    while (count < LOCAL_RESULTS_MAX) {
+        char mark[24];
+        struct buf b;
+        buf_init(&b, sizeof(mark));
+        buf_printf(&b, "Result %zu: ", count + 1);
+        (void)str_copy(mark, sizeof(mark), buf_str(&b));
+        buf_printf(&b, "\n");
+        buf_fini(&b);
+        size_t start = str_find(knowledge, str_of(mark), at);
+        if (start != at)
+            break;
+        start += strlen(mark);
+        size_t line = str_find(knowledge, STR("\n"), start);
+        if (line == SIZE_MAX)
+            line = knowledge.len;
+        size_t next = SIZE_MAX;
+        for (size_t i = line; (i = str_find(knowledge, STR("\n\nResult "), i)) != SIZE_MAX; i++) {
+            next = i;
+            break;
+        }
+        size_t end = next == SIZE_MAX ? knowledge.len : next;
+        out[count++] = (struct local_result){str_trim(str_slice(knowledge, start, line)),
+                                             str_trim(str_slice(knowledge, line, end))};
+        if (next == SIZE_MAX)
+            break;
+        at = next + 2;
+    }
+    return count;
+}
+
+size_t local_results_pick(const struct local_query *q, const struct local_result *results,
+                          size_t count, unsigned *covered_permille)
+{
+    size_t best = 0;
+    double best_score = -1;
+    *covered_permille = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct buf title, body;
+        buf_init(&title, LOCAL_TEXT_BYTES_MAX);
+        buf_init(&body, LOCAL_TEXT_BYTES_MAX);
+        normalise_words(&title, results[i].title);
+        normalise_words(&body, results[i].content);
+        uint32_t in_title = covered(q, buf_str(&title));
+        uint32_t in_body = covered(q, buf_str(&body));
+        unsigned fits = bit_count(kinds_of(buf_str(&body)) & q->kinds);
+        double score = 1.5 * bit_count(in_title) + bit_count(in_body) + (fits ? 1.0 : 0.0);
+        score -= 0.75 * (double)i; /* the search has ranked them already, and with more care */
+        if (score > best_score) {
+            best_score = score;
+            best = i;
+            *covered_permille =
+                q->count ? 1000 * bit_count(in_title | in_body) / (unsigned)q->count : 0;
+        }
+        buf_fini(&title);
+        buf_fini(&body);
+    }
+    return best;
+}
+
+/* -- answers -- */
+
+struct piece {
+    struct str text;
+    uint32_t covered;
+    unsigned kinds;
+    size_t words;
+};
+
+static size_t cut(const struct local_query *q, struct str content, struct piece *out)
+{
+    struct buf words;
+    size_t count = 0;
+    buf_init(&words, LOCAL_TEXT_BYTES_MAX);
+    while (count < SENTENCES && sentence_next(&content, &out[count].text)) {
+        struct piece *p = &out[count];
+        buf_reset(&words);
+        normalise_words(&words, p->text);
+        if (words.len == 0)
+            continue;
+        p->covered = covered(q, buf_str(&words));
+        p->kinds = kinds_of(buf_str(&words)) & q->kinds;
+        p->words = sentence_words(p->text);
+        count++;
+    }
+    buf_fini(&words);
+    return count;
+}
+
+void local_answer_write(struct buf *out, const struct local_query *q, struct str content)
+{
+    struct piece p[SENTENCES];
+    size_t count = cut(q, content, p);
+    size_t first = 0, length = count > 0;
+    int best = -1;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = 0;
+        unsigned kinds = 0;
+        size_t words = 0;
+        for (size_t n = 0; n < ANSWER_SENTENCES && i + n < count; n++) {
+            words += p[i + n].words;
+            if (n > 0 && words > ANSWER_WORDS)
+                break;
+            bits |= p[i + n].covered;
+            kinds |= p[i + n].kinds;
+            /* What the question names, then what kind of thing it wants to hear. */
+            int score = 10 * (int)bit_count(bits) + 12 * (int)bit_count(kinds) - (int)n;
+            if (score > best) {
+                best = score;
+                first = i;
+                length = n + 1;
+            }
+        }
+    }
+    /* Room left: what follows usually belongs to it. */
+    size_t words = 0;
+    for (size_t i = first; i < first + length; i++)
+        words += p[i].words;
+    while (length < ANSWER_SENTENCES && first + length < count &&
+           words + p[first + length].words <= ANSWER_WORDS)
+        words += p[first + length++].words;
+    for (size_t i = first; i < first + length; i++) {
+        if (i > first)
+            buf_put_byte(out, ' ');
+        buf_put_str(out, p[i].text);
+    }
+}
