@@ -75,9 +75,7 @@ static const char *find_demo(const char *given)
 
 static void say_what_it_can(const struct app_config *c)
 {
-    bool local = strcmp(c->engine, "local") == 0 ||
-                 (strcmp(c->engine, "realtime") != 0 && !c->openai_api_key[0] && !c->provider_url[0]);
-    if (local)
+    if (!server_wants_realtime(c))
         printf("The offline engine answers: it understands plain English questions about what the\n"
                "business has written down, and mishears. It is for trying callee and as the last\n"
                "fall-back; set OPENAI_API_KEY for a real phone line.\n");

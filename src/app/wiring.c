@@ -85,18 +85,19 @@ static struct call_prices prices(const struct app_config *c)
     };
 }
 
-static bool wants_realtime(const struct app_config *c)
+bool server_wants_realtime(const struct app_config *c)
 {
     if (strcmp(c->engine, "local") == 0)
         return false;
-    return strcmp(c->engine, "realtime") == 0 || c->openai_api_key[0] || c->provider_url[0];
+    return strcmp(c->engine, "realtime") == 0 || c->openai_api_key[0] ||
+           strcmp(c->provider_url, REALTIME_URL) != 0;
 }
 
 static enum err open_engines(struct server *s, struct host_env *env, struct err_detail *detail)
 {
     const struct app_config *c = s->config;
     enum err err;
-    if (wants_realtime(c)) {
+    if (server_wants_realtime(c)) {
         struct realtime_opts opts = {
             .url = str_of(c->provider_url),
             .model = str_of(c->provider_model),

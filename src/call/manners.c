@@ -9,8 +9,6 @@ void manners_started(struct call *c)
 {
     const struct call_config *k = &c->config;
     timer_set(c, CALL_TIMER_DURATION, c->now + (int64_t)k->max_duration_ms * 1000);
-    c->turn = (struct turn_clock){
-        .open = true, .speech_end_us = c->now, .turn_end_us = c->now, .engine_first_us = c->now};
     if (k->announcement[0])
         voice_prompt(c, str_of(k->announcement));
     if (k->greeting[0])

@@ -301,16 +301,22 @@ void voice_prompt(struct call *c, struct str text)
     if (!item)
         return;
     script_set_words(c, item, text);
-    c->prompts_pending++;
     c->heard_all = false;
-    fx_add(c, (struct call_fx){.type = CALL_FX_PROMPT, .number = c->prompt_number, .text = item->text});
+    if (c->prompts_pending++ == 0) /* one at a time: they are heard in the order they were asked for */
+        fx_add(c, (struct call_fx){
+                      .type = CALL_FX_PROMPT, .number = c->prompt_number, .text = item->text});
+}
+
+static struct call_item *find_prompt(struct call *c, uint32_t number)
+{
+    char id[32];
+    snprintf(id, sizeof(id), "prompt_%u", number);
+    return script_find(c, str_of(id));
 }
 
 void voice_prompt_ready(struct call *c)
 {
-    char id[32];
-    snprintf(id, sizeof(id), "prompt_%u", c->in->number);
-    struct call_item *item = script_find(c, str_of(id));
+    struct call_item *item = find_prompt(c, c->in->number);
     if (!item || item->audio_done || c->prompts_pending == 0)
         return;
     c->prompts_pending--;
@@ -319,6 +325,10 @@ void voice_prompt_ready(struct call *c)
         voice_accept(c, item, c->in->audio_len, true);
     else
         fx_note(c, "call.prompt_failed", "prompt=%u", c->in->number);
+    const struct call_item *next = c->prompts_pending ? find_prompt(c, c->in->number + 1) : NULL;
+    if (next)
+        fx_add(c, (struct call_fx){
+                      .type = CALL_FX_PROMPT, .number = c->in->number + 1, .text = next->text});
     check_heard(c, false);
     answer_next(c);
 }
