@@ -181,10 +181,20 @@ static enum err end_section(struct importer *im)
     return e;
 }
 
+/* At most `max` bytes, whole characters. */
+static struct str cut(struct str s, size_t max)
+{
+    if (s.len <= max)
+        return s;
+    while (max > 0 && ((unsigned char)s.p[max] & 0xc0) == 0x80)
+        max--;
+    return str_slice(s, 0, max);
+}
+
 static enum err begin_section(struct importer *im, size_t depth, struct str heading)
 {
     enum err e = end_section(im);
-    im->headings[depth] = keep(im, str_slice(heading, 0, HEADING_BYTES_MAX));
+    im->headings[depth] = keep(im, cut(heading, HEADING_BYTES_MAX));
     for (size_t i = depth + 1; i < HEADING_DEPTH; i++)
         im->headings[i] = STR("");
     return e;

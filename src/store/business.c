@@ -173,6 +173,8 @@ static enum err caps(struct parse *p, const json_t *value)
 static bool minutes_of(struct str s, int *out)
 {
     uint64_t hour, minute;
+    if (!s.p) /* not a string */
+        return false;
     struct str h = str_take_until(&s, ':');
     if (h.len < 1 || h.len > 2 || s.len != 2 || !str_to_u64(h, &hour) || !str_to_u64(s, &minute))
         return false;
@@ -201,7 +203,10 @@ static enum err day_of(struct parse *p, const json_t *spans, struct open_day *ou
                                "opening hours must be pairs like [\"09:00\", \"18:00\"]");
         if (s.close_min <= s.open_min) /* past midnight */
             s.close_min += MINUTES_PER_DAY;
-        out->spans[out->count++] = s;
+        size_t at = out->count++; /* kept in order: what joins is found in one pass */
+        for (; at > 0 && out->spans[at - 1].open_min > s.open_min; at--)
+            out->spans[at] = out->spans[at - 1];
+        out->spans[at] = s;
     }
     return OK;
 }
@@ -404,8 +409,7 @@ bool business_is_open(const struct business_config *c, int64_t wall_ms, struct o
     bool open = !c->has_hours;
     int64_t closes = 0, opens = 0; /* end of the span we are in; start of the next one */
     zone_local(c->zone, wall_ms, &now);
-    /* From yesterday, whose last span may reach past midnight. Spans need not be in order, but a
-     * day's come before the next day's. */
+    /* From yesterday, whose last span may reach past midnight; in order of opening. */
     for (int ahead = -1; c->has_hours && ahead <= DAYS_AHEAD; ahead++) {
         zone_local(c->zone, zone_wall_ms(c->zone, now.year, now.month, now.day + ahead, 720), &day);
         const struct holiday *h = holiday_on(c, &day);

@@ -314,8 +314,9 @@ enum err zone_parse(struct arena *mem, struct str name, struct str bytes, const 
     ok = ok && read_block(mem, bytes.p + HEADER_BYTES, &b, z);
     if (ok && b.version >= '2') {
         struct str rest = str_slice(bytes, HEADER_BYTES + b.len, bytes.len);
-        (void)str_take_until(&rest, '\n');
-        struct str footer = str_take_until(&rest, '\n');
+        struct str footer = STR(""); /* between two line feeds */
+        if (rest.p && str_take_until(&rest, '\n').len == 0 && rest.p)
+            footer = str_take_until(&rest, '\n');
         char text[64];
         if (footer.len && str_copy(text, sizeof(text), footer))
             z->has_rule = parse_rule(text, &z->rule);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "knowledge/import.h"
 #include "knowledge/knowledge.h"
 
@@ -295,6 +296,23 @@ TEST(markdown_is_cut_at_headings_and_titles_are_paths)
     CHECK(str_eq(p[0].title, STR("Opening hours")));
     CHECK(str_eq(p[0].content, STR("We open at nine. We close at six.")));
     CHECK(str_eq(p[1].title, STR("Parking")));
+    arena_fini(&mem);
+}
+
+TEST(a_very_long_heading_is_cut_between_characters)
+{
+    struct arena mem;
+    struct passage *p = NULL;
+    size_t n = 0;
+    char text[700] = "# x"; /* the odd byte puts every later character across an even bound */
+    for (size_t i = 3; i < 603; i += 2)
+        memcpy(text + i, "\xc3\xa9", 2);
+    memcpy(text + 603, "\nBody.", 7);
+    arena_init(&mem, ARENA);
+    CHECK_INT(OK, parse(&mem, IMPORT_MARKDOWN, text, &p, &n, NULL));
+    CHECK_INT(1, n);
+    CHECK_INT(199, p[0].title.len);
+    CHECK(utf8_valid(p[0].title));
     arena_fini(&mem);
 }
 

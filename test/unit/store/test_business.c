@@ -169,6 +169,8 @@ TEST(config_keeps_the_default_of_what_is_malformed_and_says_so)
         {"opening_hours", "{\"mon\":[[\"09:00\",\"24:30\"]]}"},
         {"opening_hours", "{\"mon\":[[\"09:00\"]]}"},
         {"opening_hours", "{\"mon\":[1,2,3,4,5]}"},
+        {"opening_hours", "{\"mon\":[[9,18]]}"},
+        {"opening_hours", "{\"mon\":[[\"\",\"\"]]}"},
         {"holidays", "[{\"date\":\"2026-02-30\"}]"},
         {"holidays", "[{\"date\":\"2026-12-25\",\"closed\":false}]"},
         {"holidays", "{}"},
@@ -253,6 +255,20 @@ TEST(open_or_not_by_local_hours_holidays_and_nights)
     CHECK(!business_is_open(&c, at(z, 2026, 12, 25, 20, 0), &s)); /* a Friday */
     CHECK(s.holiday && str_eq(s.holiday->name, STR("Christmas Day")));
     CHECK_INT(at(z, 2026, 12, 26, 2, 0), s.changes_at_ms);
+    arena_fini(&mem);
+}
+
+TEST(open_spans_may_be_given_in_any_order_and_touch)
+{
+    static const char *const row[][2] = {
+        {"opening_hours", "{\"mon\":[[\"13:00\",\"18:00\"],[\"09:00\",\"13:00\"]]}"}};
+    struct arena mem;
+    struct business_config c;
+    struct open_state s;
+    arena_init(&mem, ARENA);
+    load(&c, &mem, row, 1);
+    CHECK(business_is_open(&c, at("America/Denver", 2026, 11, 16, 10, 0), &s));
+    CHECK_INT(at("America/Denver", 2026, 11, 16, 18, 0), s.changes_at_ms);
     arena_fini(&mem);
 }
 
