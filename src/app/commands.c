@@ -16,6 +16,9 @@ static const struct command commands[] = {
     {"provider", "a scripted Realtime provider for tests and benches", cmd_provider},
     {"journal", "print a call's journal; export its recording and transcript", cmd_journal},
     {"replay", "recorded calls again; --verify compares every decision", cmd_replay},
+    {"calls", "list the latest calls, or show one", cmd_calls},
+    {"call", "ask Twilio to place, hang up or transfer a call", cmd_call},
+    {"doctor", "check settings, provider, carrier and this machine", cmd_doctor},
     {"config-docs", NULL, cmd_config_docs},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };

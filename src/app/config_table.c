@@ -74,8 +74,9 @@ const struct config_row config_rows[] = {
             "Who thinks and speaks: a Realtime provider or the offline engine. auto: the provider "
             "if there is a key or another provider_url, and the offline engine behind it."),
     SECRET_(ENGINE, "openai_api_key", "OPENAI_API_KEY", openai_api_key, "Key of the provider."),
-    URL_(ENGINE, "provider_url", NULL, provider_url, "wss://api.openai.com/v1/realtime",
-         "WebSocket address of a Realtime-compatible provider."),
+    URL_(ENGINE, "provider_url", NULL, provider_url, "",
+         "WebSocket address of a Realtime-compatible provider; empty: OpenAI's, "
+         "wss://api.openai.com/v1/realtime."),
     TEXT_(ENGINE, "provider_model", NULL, provider_model, "gpt-realtime", "Model asked for."),
     BOOL_(ENGINE, "provider_beta", provider_beta, "false",
           "Speak the retired beta shape of the Realtime API to the provider."),
