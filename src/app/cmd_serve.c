@@ -1,6 +1,7 @@
 /* callee serve: the server. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/commands.h"
@@ -105,6 +106,7 @@ int cmd_serve(int argc, char **argv)
     int code = config_start(&config, &args);
     if (code >= 0)
         return code;
+    umask(077); /* what callers said is nobody else's on this machine */
     struct server_opts opts = {.config = &config,
                                .observer = flags.show_calls ? &observer : NULL,
                                .demo_dir = find_demo(flags.demo_dir)};
