@@ -35,6 +35,9 @@ TEST(zone_converts_both_ways_through_changes_of_clocks)
         {"America/Denver", "MST", 1793520000, 2026, 11, 1, 1, 0, 6, -25200},
         {"America/Denver", "MDT", 4118083200, 2100, 6, 30, 18, 0, 2, -21600}, /* by the rule */
         {"Europe/Berlin", "CEST", 1790000000, 2026, 9, 21, 16, 13, 0, 7200},
+        /* A March with four Sundays only, by the rule's "fifth". */
+        {"Europe/Berlin", "CET", 4109878799, 2100, 3, 28, 1, 59, 6, 3600},
+        {"Europe/Berlin", "CEST", 4109878800, 2100, 3, 28, 3, 0, 6, 7200},
         {"Europe/Dublin", "GMT", 1768000000, 2026, 1, 9, 23, 6, 4, 0},
         {"Australia/Sydney", "AEDT", 1768000000, 2026, 1, 10, 10, 6, 5, 39600},
         {"Asia/Kathmandu", "+0545", 1768000000, 2026, 1, 10, 4, 51, 5, 20700},
@@ -187,6 +190,7 @@ TEST(config_keeps_the_default_of_what_is_malformed_and_says_so)
         CHECK_INT(1, c.problems_count);
         CHECK(str_starts(c.problems[0], str_of(bad[i][0])));
         CHECK(!c.recording && !c.has_hours && c.holidays_count == 0);
+        CHECK(c.after_hours_text.len == 0 && c.week[0].count == 0); /* no half of a value */
         CHECK(str_eq(c.greeting, clean.greeting));
         CHECK_INT(clean.max_duration_s, c.max_duration_s);
         CHECK_INT(ERR_INVALID,

@@ -2,8 +2,10 @@
 #include "harness/test.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -446,6 +448,33 @@ TEST(store_stays_when_it_is_opened_again_and_by_two_at_once)
     store_close(s);
     CHECK_INT(OK, store_open(&s, &(struct store_opts){.path = path}, NULL));
     CHECK_INT(OK, run(s, store_req_call_get(STR("c1"))));
+    done_with(s);
+}
+
+TEST(a_disk_that_refuses_is_told_to_every_writer_and_passes)
+{
+    struct store *s = fresh();
+    CHECK(s != NULL);
+    struct call_row c = call_at("c1", 1);
+    CHECK_INT(OK, run(s, store_req_call_create(&c)));
+    struct rlimit usual;
+    CHECK_INT(0, getrlimit(RLIMIT_FSIZE, &usual));
+    signal(SIGXFSZ, SIG_IGN);
+    char wal[128];
+    struct stat st;
+    snprintf(wal, sizeof(wal), "%s-wal", path);
+    CHECK_INT(0, stat(wal, &st));
+    /* The write-ahead log may not grow: the statements succeed in memory, the commit does not. */
+    struct rlimit tight = {.rlim_cur = (rlim_t)st.st_size, .rlim_max = usual.rlim_max};
+    CHECK_INT(0, setrlimit(RLIMIT_FSIZE, &tight));
+    c.id = STR("c2");
+    enum err e = run(s, store_req_call_create(&c));
+    CHECK_INT(0, setrlimit(RLIMIT_FSIZE, &usual));
+    signal(SIGXFSZ, SIG_DFL);
+    CHECK_INT(ERR_IO, e);
+    CHECK_INT(ERR_NOTFOUND, run(s, store_req_call_get(STR("c2"))));
+    CHECK_INT(OK, run(s, store_req_call_create(&c)));
+    CHECK_INT(OK, run(s, store_req_check()));
     done_with(s);
 }
 
