@@ -7,17 +7,24 @@
  *   bench_speech questions PASSAGES.jsonl QUESTIONS.tsv [VOICE]
  *       questions (first column) said by a voice, through mu-law, the language model made of the
  *       passages' titles and contents; prints what was understood
+ *   bench_speech answers DIRECTORY NAME HELDOUT.tsv [VOICE]
+ *       the whole way on a demo business (columns: question, title of the passage, key words):
+ *       said, recognised, looked up, answered; right = the answer holds every key word
  */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "audio/g711.h"
 #include "audio/wav.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/local_reply.h"
+#include "knowledge/import.h"
+#include "knowledge/knowledge.h"
 #include "speech/normalise.h"
 #include "speech/stt.h"
 #include "speech/tts.h"
@@ -267,14 +274,142 @@ static void questions(struct stt *s, const char *jsonl, const char *tsv, enum tt
     buf_fini(&file);
 }
 
+/* As the tool query_knowledge_base answers. */
+static void look_up(struct store *store, const char *business, struct str question, struct buf *out)
+{
+    struct store_req *r = NULL;
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    if (knowledge_search_run(store, str_of(business), question, KNOWLEDGE_TOP, &r) != OK)
+        exit(1);
+    for (size_t i = 0; i < r->hits_count; i++)
+        buf_printf(&text, "%sResult %zu: %.*s\n%.*s", i ? "\n\n" : "", i + 1,
+                   STR_FMT(r->hits[i].passage.title), STR_FMT(r->hits[i].passage.content));
+    if (r->hits_count == 0)
+        buf_put_str(&text, STR("No relevant information found."));
+    buf_reset(out);
+    buf_put_str(out, STR("{\"success\":true,\"knowledge\":"));
+    buf_put_json(out, buf_str(&text));
+    buf_put_byte(out, '}');
+    store_req_free(r);
+    buf_fini(&text);
+}
+
+/* Key words found, separated by commas; as the words are spoken. */
+static void count_keys(struct str keys, struct str answer, size_t *want, size_t *got)
+{
+    struct buf a, k;
+    *want = *got = 0;
+    buf_init(&a, 1 << 16);
+    buf_init(&k, 1 << 10);
+    normalise_words(&a, answer);
+    while (keys.p) {
+        struct str key = str_trim(str_take_until(&keys, ','));
+        buf_reset(&k);
+        normalise_words(&k, key);
+        ++*want;
+        *got += str_find(buf_str(&a), buf_str(&k), 0) != SIZE_MAX;
+    }
+    buf_fini(&a);
+    buf_fini(&k);
+}
+
+struct answers {
+    size_t asked, all, some, confirmed;
+};
+
+static void answer(struct store *store, const char *business, struct str line,
+                   const struct stt_result *heard, struct answers *n)
+{
+    struct local_reply reply;
+    struct local_plan plan;
+    struct buf output;
+    size_t want, got;
+    local_reply_init(&reply);
+    local_plan_init(&plan);
+    buf_init(&output, 1 << 20);
+    reply.tools = (struct local_tools){true, true, true};
+    local_reply_hear(&reply, buf_str(&heard->text), heard->confidence, &plan);
+    if (plan.tool == LOCAL_TOOL_KNOWLEDGE) {
+        look_up(store, business, buf_str(&plan.query), &output);
+        local_reply_output(&reply, buf_str(&output), &plan);
+    }
+    bool asks = reply.pending == LOCAL_PENDING_TOPIC;
+    if (asks)
+        local_reply_hear(&reply, STR("yes"), 1000, &plan);
+    count_keys(column(line, 2), buf_str(&plan.say), &want, &got);
+    n->asked++;
+    n->all += got == want;
+    n->some += got > 0;
+    n->confirmed += asks;
+    if (verbose || got < want)
+        printf("%s%s conf %u  %.*s\n   heard  %.*s\n   wants  %.*s: %.*s\n   says   %.*s\n",
+               got == want ? "right"
+               : got       ? "partly"
+                           : "WRONG",
+               asks ? " (confirmed)" : "", heard->confidence, STR_FMT(column(line, 0)),
+               STR_FMT(buf_str(&heard->text)), STR_FMT(column(line, 1)), STR_FMT(column(line, 2)),
+               STR_FMT(buf_str(&plan.say)));
+    buf_fini(&output);
+    local_plan_fini(&plan);
+    local_reply_fini(&reply);
+}
+
+static void answers(struct stt *s, const char *dir, const char *name, const char *tsv,
+                    enum tts_voice voice)
+{
+    char path[] = "/tmp/callee-bench-XXXXXX", id[64];
+    struct err_detail detail = {{0}};
+    struct store *store = NULL;
+    int fd = mkstemp(path);
+    struct knowledge_sentences v;
+    struct arena mem;
+    arena_init(&mem, 64 << 20);
+    if (fd < 0 || store_open(&store, &(struct store_opts){.path = path}, &detail) != OK ||
+        knowledge_load_demo(store, dir, name, id, &detail) != OK ||
+        knowledge_vocabulary(store, str_of(id), &mem, &v) != OK) {
+        fprintf(stderr, "%s\n", detail.text);
+        exit(1);
+    }
+    close(fd);
+    struct stt_model *m = build(s, v.items, v.count);
+    struct buf file = read_file(tsv);
+    struct totals t = {0};
+    struct answers n = {0};
+    struct stt_result r;
+    struct stt_caller caller = {0};
+    stt_result_init(&r);
+    for (struct str rest = buf_str(&file); rest.p;) {
+        struct str line = str_take_until(&rest, '\n');
+        struct tts_audio a;
+        if (line.len == 0 || tts_say(voice, column(line, 0), 1000, &a) != OK)
+            continue;
+        recognise(m, a.samples, a.count, &caller, &r, &t);
+        answer(store, id, line, &r, &n);
+        score("", column(line, 0), &r, &t);
+        tts_audio_fini(&a);
+    }
+    report(&t, &caller);
+    printf("%zu questions: %zu with every key word, %zu with some, %zu asked back first\n", n.asked,
+           n.all, n.some, n.confirmed);
+    stt_result_fini(&r);
+    stt_model_unref(m);
+    buf_fini(&file);
+    store_close(store);
+    arena_fini(&mem);
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     struct stt *s;
     struct err_detail detail;
     enum tts_voice voice = TTS_RMS;
     verbose = getenv("VERBOSE") != NULL;
-    if (argc < 4 || (argc > 4 && !tts_voice_find(str_of(argv[4]), &voice))) {
-        fprintf(stderr, "usage: bench_speech prompts TSV SOUNDS | questions JSONL TSV [VOICE]\n");
+    int named = argc > 1 && strcmp(argv[1], "answers") == 0 ? 5 : 4;
+    if (argc < named || (argc > named && !tts_voice_find(str_of(argv[named]), &voice))) {
+        fprintf(stderr, "usage: bench_speech prompts TSV SOUNDS | questions JSONL TSV [VOICE] | "
+                        "answers DIRECTORY NAME TSV [VOICE]\n");
         return 2;
     }
     if (stt_open(&s, NULL, &detail) != OK) {
@@ -283,6 +418,8 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "prompts") == 0)
         prompts(s, argv[2], argv[3]);
+    else if (named == 5)
+        answers(s, argv[2], argv[3], argv[4], voice);
     else
         questions(s, argv[2], argv[3], voice);
     stt_close(s);
