@@ -37,7 +37,7 @@ until curl -fs -m 2 "$url/api/health" >/dev/null 2>&1; do
 done
 
 echo
-echo "A simulated caller rings $number ..."
+echo "A simulated caller rings $number; what both sides say:"
 status=0
 $callee dial --url "$url" --to "$number" --data "$data" \
     --say "What are your opening hours on Saturday?" \
@@ -45,8 +45,13 @@ $callee dial --url "$url" --to "$number" --data "$data" \
     --say "What is your return policy?" \
     --say "Do you repair boots?" --interrupt-after 1500 \
     --say "Thank you, that is all. Goodbye." \
-    --save build/demo-heard.wav || status=$?
+    --save build/demo-heard.wav >build/dial.log 2>&1 || status=$?
 
+echo
+echo "The caller's side: $(tail -1 build/dial.log)"
+call=$(ls -t "$data/journals" | grep '\.jrn$' | head -1)
+$callee journal export --data "$data" "${call%.jrn}" --wav build/demo-call.wav \
+    --json build/demo-call.json >/dev/null && echo "Both sides as a stereo recording: build/demo-call.wav"
 echo
 if [ "${1:-}" = --once ]; then
     stop

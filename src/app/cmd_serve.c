@@ -19,29 +19,35 @@ struct serve_flags {
     const char *demo_dir;
 };
 
+/* Lines of several calls may mix, so each names its own, shortly: the end of the id is random. */
+static const char *short_id(const char *call_id)
+{
+    const char *dash = strrchr(call_id, '-');
+    return dash ? dash + 1 : call_id;
+}
+
 static void show_begin(void *ctx, const char *call_id, const struct call_config *config)
 {
     (void)ctx;
-    printf("[%s] a call to %s\n", call_id, config->business_name);
+    printf("%s          rings at %s (call %s)\n", short_id(call_id), config->business_name, call_id);
     fflush(stdout);
 }
 
 static void show_turn(void *ctx, const char *call_id, const struct call_item *item)
 {
     (void)ctx;
-    static const char *const who[] = {"", "caller", "agent ", "notice"};
-    printf("[%s] %5.1f s %s: %.*s", call_id, (double)item->start_ms / 1000, who[item->role],
-           STR_FMT(item->text));
-    if (item->role == CALL_ROLE_AGENT) {
-        if (item->interrupted)
-            printf(" [interrupted: heard %.1f of %.1f s]", (double)item->heard_ms / 1000,
-                   (double)item->spoken_ms / 1000);
-        const struct call_latency *l = &item->latency;
-        if (l->heard_first_ms >= 0 && l->turn_end_ms >= 0)
-            printf(" (%d ms after the caller: turn end %d, engine %d, carrier %d)",
-                   l->heard_first_ms, l->turn_end_ms, l->engine_first_ms, l->carrier_first_ms);
-    }
-    printf("\n");
+    static const char *const who[] = {"", "caller", "agent", "notice"};
+    printf("%s %6.1f s %-6s  %.*s\n", short_id(call_id), (double)item->start_ms / 1000,
+           who[item->role], STR_FMT(item->text));
+    const struct call_latency *l = &item->latency;
+    if (l->turn_end_ms >= 0)
+        printf("%s                  heard %d ms after the caller stopped (turn end %d, engine %d, "
+               "carrier %d)\n",
+               short_id(call_id), l->heard_first_ms, l->turn_end_ms, l->engine_first_ms,
+               l->carrier_first_ms);
+    if (item->interrupted)
+        printf("%s                  interrupted: %.1f of %.1f s were heard\n", short_id(call_id),
+               (double)item->heard_ms / 1000, (double)item->spoken_ms / 1000);
     fflush(stdout);
 }
 
@@ -49,9 +55,9 @@ static void show_end(void *ctx, const char *call_id, const struct call_stats *st
                      int64_t cost_nanousd)
 {
     (void)ctx;
-    printf("[%s] over after %.1f s: %.*s; %u turns, %u interruptions, engine %.*s, $%.4f\n",
-           call_id, (double)stats->duration_ms / 1000, STR_FMT(stats->end_reason), stats->turns,
-           stats->interruptions, STR_FMT(stats->engine), (double)cost_nanousd / 1e9);
+    printf("%s %6.1f s over: %.*s. %u turns, %u interruptions, engine %.*s, $%.4f\n",
+           short_id(call_id), (double)stats->duration_ms / 1000, STR_FMT(stats->end_reason),
+           stats->turns, stats->interruptions, STR_FMT(stats->engine), (double)cost_nanousd / 1e9);
     fflush(stdout);
 }
 

@@ -89,8 +89,7 @@ bool server_wants_realtime(const struct app_config *c)
 {
     if (strcmp(c->engine, "local") == 0)
         return false;
-    return strcmp(c->engine, "realtime") == 0 || c->openai_api_key[0] ||
-           strcmp(c->provider_url, REALTIME_URL) != 0;
+    return strcmp(c->engine, "realtime") == 0 || c->openai_api_key[0] || c->provider_url[0];
 }
 
 static enum err open_engines(struct server *s, struct host_env *env, struct err_detail *detail)
