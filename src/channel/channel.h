@@ -1,13 +1,13 @@
 /*
  * channel.h - how a person is connected: the contract between a carrier's driver and the sessions.
  *
- * A driver (twilio, later sip, webrtc, browser) owns its routes and sockets. It tells the host about
- * incoming calls and streams; the host owns the calls. Audio is mu-law 8 kHz as base64 text, so that
- * on the telephone path it passes without being decoded.
+ * A driver (twilio, later sip, webrtc, browser) owns its routes and sockets. It tells the host
+ * about incoming calls and streams; the host owns the calls. Audio is mu-law 8 kHz as base64 text,
+ * so that on the telephone path it passes without being decoded.
  *
- *   Lifetime  a struct channel is made by the driver when a stream starts and given to the host in
- *             on_stream. channel_close is idempotent, returns at once; exactly one on_closed follows
- *             from the loop, never from inside a call into the channel; freed after it.
+ *   Lifetime  a struct channel is made by the driver when a stream starts and given to the host
+ *             in on_stream. channel_close is idempotent, returns at once; exactly one on_closed
+ *             follows from the loop, never from inside a call into the channel; freed after it.
  *   Order     on_audio/on_mark/on_dtmf in the carrier's order, on_closed once, last.
  *   Thread    the loop's.
  */
@@ -72,12 +72,12 @@ typedef void channel_answer_fn(void *ctx, const struct channel_answer *answer);
 
 /* The host's side; all called on the loop the request arrived at. */
 struct channel_host {
-    /* A call rings. `answer` is called exactly once, now or later; if the carrier is gone by then the
-     * driver ignores it. */
+    /* A call rings. `answer` is called exactly once, now or later; if the carrier is gone by then
+     * the driver ignores it. */
     void (*on_incoming)(void *host, struct loop *l, const struct channel_call *call,
                         channel_answer_fn *answer, void *answer_ctx);
-    /* A stream started with `token` (empty only when the driver runs without checks). On OK the host
-     * has taken `ch` and returns the events to call; on an error the driver closes the stream.
+    /* A stream started with `token` (empty only when the driver runs without checks). On OK the
+     * host has taken `ch` and returns the events to call; on an error the driver closes the stream.
      * ERR_DENIED: unknown, used or mismatched token. */
     enum err (*on_stream)(void *host, struct loop *l, struct str token,
                           const struct channel_call *call, struct channel *ch,

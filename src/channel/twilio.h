@@ -11,11 +11,12 @@
  * On top of it the stream's <Parameter> "token" is the host's to check: once, and for that call.
  *
  *   Lifetime  twilio_channel_open adds the routes before the servers start; twilio_channel_close
- *             comes after they were closed and the host has answered every call. Streams:
- * channel.h. Thread    one object serves all loops; it is read-only but for its counters, which are
- * atomic. Bounds    TWILIO_ANSWER_TIMEOUT_MS until the host's answer, TWILIO_START_TIMEOUT_MS until
- * a stream's `start`, TWILIO_BAD_MESSAGES_MAX on a stream, TWILIO_MESSAGE_BYTES_MAX each,
- *             TWILIO_BODY_BYTES_MAX a form, TWILIO_AUDIO_OUT_BYTES_MAX waiting audio.
+ *             comes after they were closed and the host has answered every call. Streams: see
+ *             channel.h.
+ *   Thread    one object serves all loops; read-only but for its counters, which are atomic.
+ *   Bounds    TWILIO_ANSWER_TIMEOUT_MS until the host's answer, TWILIO_START_TIMEOUT_MS until a
+ *             stream's `start`, TWILIO_BAD_MESSAGES_MAX on a stream, TWILIO_MESSAGE_BYTES_MAX
+ *             each, TWILIO_BODY_BYTES_MAX a form, TWILIO_AUDIO_OUT_BYTES_MAX waiting audio.
  */
 #ifndef CHANNEL_TWILIO_H
 #define CHANNEL_TWILIO_H

@@ -6,8 +6,9 @@
  * from here; only app/ names a driver.
  *
  *   Lifetime  driver->open opens; engine_close is idempotent, returns at once and exactly one
- *             on_closed follows from the loop, never from inside engine_close or open; the memory is
- *             freed after it. From any callback one may close the engine and use it until one returns.
+ *             on_closed follows from the loop, never from inside engine_close or open; the
+ *             memory is freed after it. From any callback one may close the engine and use it
+ *             until one returns.
  *   Order     on_open once (the engine accepts events), on_event in the engine's order, on_closed
  *             once, always, also when opening failed later than open().
  *   Bounds    engine_send refuses audio (ERR_LIMIT) when the engine has too much waiting; control
