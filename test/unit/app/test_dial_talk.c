@@ -228,6 +228,20 @@ TEST(an_interruption_is_measured_to_the_silence_and_to_the_millisecond_heard)
     dial_talk_fini(&s.talk);
 }
 
+TEST(a_gap_between_sentences_is_part_of_the_answer)
+{
+    struct scene s;
+    struct dial_step steps[] = {say("stop", 1500)};
+    start(&s, steps, 1);
+    s.agent_until_ms = 600;
+    run_to(&s, 1000); /* 400 ms of nothing to play */
+    s.agent_until_ms = 9000;
+    run_to(&s, 1700);
+    CHECK(s.talk.turns[1].interrupts);
+    CHECK_INT(1300, dial_talk_cleared(&s.talk, s.now_ms, s.played_ms)); /* 0.6 + 0.7 s */
+    dial_talk_fini(&s.talk);
+}
+
 TEST(an_agent_who_ignores_an_interruption_is_not_silenced)
 {
     struct scene s;
