@@ -186,7 +186,8 @@ void host_session_ended(struct host_part *part, struct session *s, const struct 
     if (e) {
         remember(part, e);
         e->token[0] = '\0';
-        loop_timer_cancel(e->stream_wait);
+        if (e->stream_wait) /* a call that began with its stream never waited for one */
+            loop_timer_cancel(e->stream_wait);
     }
     if (h->env.observer && h->env.observer->on_end)
         h->env.observer->on_end(h->env.observer_ctx, session_id(s), stats, cost_nanousd);
