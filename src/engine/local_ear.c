@@ -86,8 +86,11 @@ static void work(struct worker_job *job)
     struct local_ear *ear = ear_of_job(job);
     buf_reset(&ear->result.text);
     ear->result.confidence = ear->result.words = 0;
-    if (!ear->model && !ear->failed)
+    if (!ear->model && !ear->failed) {
         ear->failed = local_models_get(ear->driver, ear->vocabulary, &ear->model) != OK;
+        if (!ear->failed)
+            stt_model_warm(ear->model);
+    }
     if (ear->failed)
         return;
     if (!ear->utterance && ear->pcm.len > 0 &&

@@ -4,7 +4,7 @@
 #include "speech/normalise.h"
 #include "speech/sentence.h"
 
-enum { ANSWER_WORDS = 45, ANSWER_SENTENCES = 3, SENTENCES = 40 };
+enum { ANSWER_WORDS = 38, ANSWER_SENTENCES = 3, SENTENCES = 40 };
 /* A passage begins with its gist: other sentences must fit better by a word and a half. */
 enum { LEAD = 15 };
 enum { KIND_PRICE = 1, KIND_TIME = 2, KIND_PLACE = 4, KIND_DURATION = 8, KIND_COUNT = 4 };

@@ -320,6 +320,13 @@ void decoder_return(struct stt_model *m, struct decoder *d)
     pthread_mutex_unlock(&m->stt->lock);
 }
 
+void stt_model_warm(struct stt_model *m)
+{
+    struct decoder *d;
+    if (decoder_borrow(&d, m, false) == OK)
+        decoder_return(m, d);
+}
+
 /* On a copy, because the mean is subtracted in place and the frames are needed again. */
 static void process(struct decoder *d, float (*cep)[FRONT_CEPSTRA], size_t frames, bool whole)
 {

@@ -50,6 +50,10 @@ void stt_model_ref(struct stt_model *m);
 /* NULL-safe. */
 void stt_model_unref(struct stt_model *m);
 
+/* Makes a first decoder if none is idle, so that the first utterance does not wait for it. Worker.
+ */
+void stt_model_warm(struct stt_model *m);
+
 /* Words the model can recognise, and words of its texts that nobody could pronounce. */
 size_t stt_model_words(const struct stt_model *m);
 size_t stt_model_dropped(const struct stt_model *m);
