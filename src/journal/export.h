@@ -42,8 +42,9 @@ enum err export_wav(struct journal_reader *r, const char *path, struct export_so
  * The transcript as a JSON object; json_decref. Members: format, complete (the call's end was
  * recorded), callId, build, behaviour; businessId, businessName, channel, from, to, recording,
  * announcement; startedAt, durationMs, costNanousd, endReason, transferredTo, final (figures);
- * items [the turns, as call_fx_write gives them, by time], tools [run, name, arguments, atMs, ok,
- * ms, output], dtmf [key, atMs], notes [name, text, atMs]; gap, damage when records are missing.
+ * items [the turns, as call_fx_write gives them, by time; of a call that was cut off also what was
+ * being said, final: false], tools [run, name, arguments, atMs, ok, ms, output], dtmf [key, atMs],
+ * notes [name, text, atMs]; gap, damage when records are missing.
  * ERR_INVALID: no call in the file.
  */
 enum err export_transcript(struct journal_reader *r, json_t **out,

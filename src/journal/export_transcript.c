@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "call/call.h"
 #include "journal/export.h"
+#include "journal/open_turns.h"
 #include "journal/tape.h"
 
 enum { TRANSCRIPT_FORMAT = 1 };
@@ -18,6 +19,7 @@ struct builder {
     bool started, gap;
     int64_t call_ms; /* wall clock of the head */
     int64_t head_us;
+    struct open_turns *open;
 };
 
 static json_t *text(struct str s)
@@ -84,6 +86,8 @@ static void take_turn(struct builder *b, struct str json)
     if (js_parse(json, &item, NULL) != OK)
         return;
     const char *id = json_string_value(js_get(item, "id"));
+    if (id)
+        open_turns_close(b->open, str_of(id));
     for (size_t i = json_array_size(b->items); id && i-- > 0;) {
         const char *other = json_string_value(js_get(json_array_get(b->items, i), "id"));
         if (!other || strcmp(id, other) != 0)
@@ -106,11 +110,11 @@ static json_t *parse_string(struct str json)
 static void take_tool(struct builder *b, struct str rest, int64_t at_us)
 {
     uint64_t run;
-    if (!str_to_u64(str_take_until(&rest, ' '), &run))
+    if (!str_to_u64(fact_word(&rest), &run))
         return;
     json_t *tool = json_object();
     json_object_set_new(tool, "run", json_integer((json_int_t)run));
-    json_object_set_new(tool, "name", text(str_take_until(&rest, ' ')));
+    json_object_set_new(tool, "name", text(fact_word(&rest)));
     json_object_set_new(tool, "arguments", parse_string(rest));
     json_object_set_new(tool, "atMs", json_integer(ms_at(b, at_us)));
     append(b->tools, tool);
@@ -120,11 +124,10 @@ static void take_tool(struct builder *b, struct str rest, int64_t at_us)
 static void take_tool_record(struct builder *b, struct str rest)
 {
     uint64_t run, ok, ms;
-    if (!str_to_u64(str_take_until(&rest, ' '), &run))
+    if (!str_to_u64(fact_word(&rest), &run))
         return;
-    str_take_until(&rest, ' ');
-    if (!rest.p || !str_to_u64(str_take_until(&rest, ' '), &ok) || !rest.p ||
-        !str_to_u64(str_take_until(&rest, ' '), &ms))
+    fact_word(&rest);
+    if (!str_to_u64(fact_word(&rest), &ok) || !str_to_u64(fact_word(&rest), &ms))
         return;
     for (size_t i = json_array_size(b->tools); i-- > 0;) {
         json_t *tool = json_array_get(b->tools, i);
@@ -140,7 +143,7 @@ static void take_tool_record(struct builder *b, struct str rest)
 static void take_note(struct builder *b, struct str rest, int64_t at_us)
 {
     json_t *note = json_object();
-    json_object_set_new(note, "name", text(str_take_until(&rest, ' ')));
+    json_object_set_new(note, "name", text(fact_word(&rest)));
     json_object_set_new(note, "text", text(rest));
     json_object_set_new(note, "atMs", json_integer(ms_at(b, at_us)));
     append(b->notes, note);
@@ -150,6 +153,7 @@ static void take_facts(struct builder *b, struct str lines, int64_t at_us)
 {
     struct fact f;
     while (fact_next(&lines, &f)) {
+        open_turns_fact(b->open, &f, at_us);
         if (str_eq(f.verb, STR("turn")))
             take_turn(b, f.rest);
         else if (str_eq(f.verb, STR("tool")))
@@ -165,22 +169,31 @@ static void take_facts(struct builder *b, struct str lines, int64_t at_us)
     }
 }
 
+static void take_key(struct builder *b, const struct call_input *in)
+{
+    char key[2] = {(char)(in->number & 0x7f), '\0'};
+    json_t *press = json_object();
+    json_object_set_new(press, "key", json_string(key));
+    json_object_set_new(press, "atMs", json_integer(ms_at(b, in->at_us)));
+    append(b->dtmf, press);
+}
+
 static void take_input(struct builder *b, const struct tape_step *step)
 {
     const struct journal_record *r = &step->record;
+    enum call_in_type type = (enum call_in_type)(r->type - JOURNAL_INPUT);
     struct call_input in;
     struct rt_event event = {0};
-    if (r->type == JOURNAL_INPUT + CALL_IN_STREAM && !b->started) {
+    if (type == CALL_IN_STREAM && !b->started) {
         b->started = true;
         b->start_us = r->at_us;
     }
-    if (r->type == JOURNAL_INPUT + CALL_IN_DTMF &&
-        call_input_read(&in, &event, CALL_IN_DTMF, r->at_us, r->payload) == OK) {
-        char key[2] = {(char)(in.number & 0x7f), '\0'};
-        json_t *press = json_object();
-        json_object_set_new(press, "key", json_string(key));
-        json_object_set_new(press, "atMs", json_integer(ms_at(b, r->at_us)));
-        append(b->dtmf, press);
+    if ((type == CALL_IN_DTMF || type == CALL_IN_ENGINE_EVENT) &&
+        call_input_read(&in, &event, type, r->at_us, r->payload) == OK) {
+        if (type == CALL_IN_DTMF)
+            take_key(b, &in);
+        else
+            open_turns_event(b->open, &event, r->at_us);
         rt_event_fini(&event);
     }
     take_facts(b, step->lines, r->at_us);
@@ -218,8 +231,10 @@ static void finish(struct builder *b, const struct tape *tape)
     int64_t cost = 0;
     for (size_t i = 0; i < json_array_size(b->items); i++)
         cost += js_get_int(json_array_get(b->items, i), "costNanousd", 0);
-    sort_items(b);
     int64_t start_us = b->started ? b->start_us : b->head_us;
+    if (!js_get_bool(b->root, "complete", false))
+        open_turns_write(b->open, b->items, start_us, b->last_us);
+    sort_items(b);
     if (b->call_ms > 0)
         set_time(b->root, "startedAt", b->call_ms + (start_us - b->head_us) / 1000);
     json_object_set_new(b->root, "durationMs", json_integer((b->last_us - start_us) / 1000));
@@ -236,7 +251,9 @@ static void finish(struct builder *b, const struct tape *tape)
 
 enum err export_transcript(struct journal_reader *r, json_t **out, struct err_detail *detail)
 {
-    struct builder b = {.root = json_object(),
+    struct open_turns open = {.count = 0};
+    struct builder b = {.open = &open,
+                        .root = json_object(),
                         .items = json_array(),
                         .tools = json_array(),
                         .dtmf = json_array(),
@@ -259,6 +276,7 @@ enum err export_transcript(struct journal_reader *r, json_t **out, struct err_de
             take_end(&b, step.record.payload);
     }
     finish(&b, &tape);
+    open_turns_fini(&open);
     json_decref(b.items);
     json_decref(b.tools);
     json_decref(b.dtmf);

@@ -76,10 +76,15 @@ bool tape_next(struct tape *t, struct tape_step *out)
     return true;
 }
 
+struct str fact_word(struct str *rest)
+{
+    return rest->p ? str_take_until(rest, ' ') : STR_NONE;
+}
+
 static bool take_number(struct str *s, uint32_t *out)
 {
     uint64_t n;
-    if (!s->p || !str_to_u64(str_take_until(s, ' '), &n) || n > UINT32_MAX)
+    if (!str_to_u64(fact_word(s), &n) || n > UINT32_MAX)
         return false;
     *out = (uint32_t)n;
     return true;
@@ -90,11 +95,11 @@ bool fact_next(struct str *lines, struct fact *out)
     if (!lines->p || lines->len == 0)
         return false;
     struct str rest = str_take_until(lines, '\n');
-    struct fact f = {.verb = str_take_until(&rest, ' ')};
+    struct fact f = {.verb = fact_word(&rest)};
     f.rest = rest;
     bool play = str_eq(f.verb, STR("play"));
     if (play || str_eq(f.verb, STR("queue"))) {
-        struct str id = str_take_until(&rest, ' ');
+        struct str id = fact_word(&rest);
         bool ok = (!play || take_number(&rest, &f.offset)) && take_number(&rest, &f.len) &&
                   (!play || take_number(&rest, &f.pad));
         if (ok && !rest.p)

@@ -52,5 +52,7 @@ struct fact {
 /* Takes the next line off `lines`; false at the end. A line that does not parse keeps its verb and
  * rest and has no id. */
 bool fact_next(struct str *lines, struct fact *out);
+/* Takes the next word off a fact's `rest`; empty (p == NULL) when there is none. */
+struct str fact_word(struct str *rest);
 
 #endif

@@ -378,6 +378,62 @@ TEST(a_transcript_holds_the_last_word_on_every_turn)
     buf_fini(&w.b);
 }
 
+static void engine_says(struct tapewriter *w, int64_t at_ms, const char *json)
+{
+    struct rt_event ev;
+    if (rt_event_parse(&ev, str_of(json), NULL) != OK)
+        return;
+    struct call_input in = {.type = CALL_IN_ENGINE_EVENT, .event = &ev, .raw = str_of(json)};
+    put_input(w, &in, at_ms, true);
+    rt_event_fini(&ev);
+}
+
+TEST(what_was_being_said_when_the_process_died_is_in_the_transcript)
+{
+    struct tapewriter w;
+    begin(&w);
+    stream_begins(&w);
+    put_facts(&w, 1000, "prompt 1 \"This is a \\\"machine\\\".\"\n");
+    prompt(&w, 1100, B, 1000, true);
+    put_facts(&w, 1100, "queue prompt_1 8000\nplay prompt_1 0 8000 0\n");
+    engine_says(&w, 1200,
+                "{\"type\":\"response.output_audio_transcript.delta\",\"response_id\":\"r\","
+                "\"item_id\":\"it\",\"output_index\":0,\"content_index\":0,\"delta\":\"Howdy\"}");
+    put_facts(&w, 1200, "queue it 16000\nplay it 0 16000 0\n");
+    engine_says(&w, 1300,
+                "{\"type\":\"response.output_audio_transcript.delta\",\"response_id\":\"r\","
+                "\"item_id\":\"it\",\"output_index\":0,\"content_index\":0,\"delta\":\" you\"}");
+    size_t before = w.b.len;
+    uint32_t sequence = w.sequence;
+    put_facts(&w, 1300, "turn {\"id\":\"prompt_1\",\"role\":\"announcement\",\"startMs\":100}\n");
+    put_input(&w, &(struct call_input){.type = CALL_IN_MARK}, 2600, true);
+    json_t *t = transcript_of(&w);
+    CHECK(t);
+    CHECK(member_is(t, "items",
+                    "[{\"id\":\"prompt_1\",\"role\":\"announcement\",\"startMs\":100},"
+                    "{\"id\":\"it\",\"role\":\"agent\",\"text\":\"Howdy you\",\"final\":false,"
+                    "\"interrupted\":true,\"startMs\":1100,\"endMs\":1600,\"spokenMs\":2000,"
+                    "\"heardMs\":500,\"costNanousd\":0}]"));
+    json_decref(t);
+    w.b.len = before; /* died earlier: the announcement was still playing, the answer behind it */
+    w.sequence = sequence;
+    t = transcript_of(&w);
+    CHECK(t);
+    CHECK(member_is(t, "items",
+                    "[{\"id\":\"prompt_1\",\"role\":\"announcement\","
+                    "\"text\":\"This is a \\\"machine\\\".\",\"final\":false,\"interrupted\":true,"
+                    "\"startMs\":100,\"endMs\":300,\"spokenMs\":1000,\"heardMs\":200,"
+                    "\"costNanousd\":0}]"));
+    json_decref(t);
+    put_facts(&w, 1310, "clear\n");
+    put_input(&w, &(struct call_input){.type = CALL_IN_MARK}, 1500, true);
+    put(&w, JOURNAL_END, 1500, STR("{}")); /* an ended call gave all its turns out itself */
+    t = transcript_of(&w);
+    CHECK(t && member_is(t, "items", "[]"));
+    json_decref(t);
+    buf_fini(&w.b);
+}
+
 TEST(a_journal_cut_anywhere_still_exports)
 {
     struct fixture f;
