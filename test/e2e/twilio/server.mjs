@@ -120,9 +120,9 @@ const WS_PATH = '/api/twilio/stream';
 const WS_URL = 'wss://voice.example.com' + WS_PATH;
 const wsSign = (url) => twilio.getExpectedTwilioSignature(TOKEN, url, {});
 
-async function upgrade(signature) {
+async function upgrade(signature, url = wsBase + WS_PATH) {
   const headers = signature === null ? {} : { 'X-Twilio-Signature': signature };
-  const ws = new WebSocket(wsBase + WS_PATH, { headers });
+  const ws = new WebSocket(url, { headers });
   return new Promise((resolve, reject) => {
     ws.on('open', () => resolve({ ws, status: 101 }));
     ws.on('unexpected-response', (_, response) => {
@@ -237,6 +237,38 @@ async function refusals() {
   equal((await huge.closed).code, 1009, 'too large a message');
 }
 
+/** With checks off a stream that comes without a webhook belongs to the demo business. */
+async function insecure(providerUrl) {
+  const port = await freePort();
+  const folder = mkdtempSync(join(tmpdir(), 'callee_e2e.'));
+  const args = ['serve', '--listen', `127.0.0.1:${port}`, '--data', folder, '--demo', '--insecure-streams'];
+  const server = start(program, args, { CALLEE_PROVIDER_URL: providerUrl });
+  await server.line(/listens on/);
+  const answer = await fetch(`http://127.0.0.1:${port}/api/twilio/voice`, { method: 'POST', body: form(ring()) });
+  const url = `ws://127.0.0.1:${port}${WS_PATH}`;
+  equal(meaning(await answer.text())[0][3][0][3][0][1].url, url, 'the address it was asked at');
+
+  const { ws } = await upgrade(null, url);
+  const heard = [];
+  ws.on('message', (text) => heard.push(JSON.parse(text)));
+  const closed = once(ws, 'close');
+  ws.send(JSON.stringify({ event: 'connected', protocol: 'Call', version: '1.0.0' }));
+  ws.send(JSON.stringify({ event: 'start', sequenceNumber: '1', streamSid: 'MZ1',
+    start: { accountSid: 'AC1', streamSid: 'MZ1', callSid: 'CA1', tracks: ['inbound'],
+      mediaFormat: { encoding: 'audio/x-mulaw', sampleRate: 8000, channels: 1 }, customParameters: {} } }));
+  await once(ws, 'message');
+  equal(heard[0].streamSid, 'MZ1');
+  ws.send(JSON.stringify({ event: 'stop', sequenceNumber: '2', streamSid: 'MZ1',
+    stop: { accountSid: 'AC1', callSid: 'CA1' } }));
+  equal((await closed)[0], 1000, 'after stop');
+  equal((await fetch(`http://127.0.0.1:${port}/api/health`)).status, 200, 'still there');
+  equal(await server.stop(), 0, 'the server ends cleanly');
+  rmSync(folder, { recursive: true, force: true });
+
+  const refused = start(program, [...args, '--public-url', PUBLIC]);
+  equal(await refused.exited, 2, 'checks cannot be off for a public address');
+}
+
 async function main() {
   const provider = start(program, ['provider', '--listen', '127.0.0.1:0', '--say-with', 'tone']);
   const url = (await provider.line(/listening on (ws:\S+)/))[1];
@@ -250,6 +282,7 @@ async function main() {
   for (const part of parts) await part();
   const log = server.text;
   equal(await server.stop(), 0, 'the server ends cleanly');
+  await insecure(url);
   assert.ok(log.includes('twilio.signature_refused'), 'refusals are logged');
   assert.ok(!log.includes(TOKEN), 'the auth token is nowhere in the log');
   console.log(`twilio: ${checks} checks, ${calls} calls`);
