@@ -17,11 +17,11 @@ struct api;
 struct api_opts {
     struct http_router *router;
     struct host *host;
-    bool metrics_public;   /* /metrics also for peers that are not this machine */
-    int64_t started_us;    /* monotonic */
+    bool metrics_public; /* /metrics also for peers that are not this machine */
+    int64_t started_us;  /* monotonic */
     const char *version;
-    const char *engine;    /* what answers first: "realtime", "local" */
-    const char *phone;     /* a number to try, or "" */
+    const char *engine; /* what answers first: "realtime", "local" */
+    const char *phone;  /* a number to try, or "" */
     struct worker_pool *live, *back;
     struct store *store;
 };

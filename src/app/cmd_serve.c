@@ -29,7 +29,8 @@ static const char *short_id(const char *call_id)
 static void show_begin(void *ctx, const char *call_id, const struct call_config *config)
 {
     (void)ctx;
-    printf("%s          rings at %s (call %s)\n", short_id(call_id), config->business_name, call_id);
+    printf("%s          rings at %s (call %s)\n", short_id(call_id), config->business_name,
+           call_id);
     fflush(stdout);
 }
 

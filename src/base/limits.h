@@ -159,17 +159,17 @@
 #define TWILIO_PARAMS_MAX       16  /* <Parameter> elements of one stream; ours has a handful */
 #define TWILIO_FORM_PARAMS_MAX  256 /* of one webhook; Twilio sends about thirty */
 #define TWILIO_SIGNED_BYTES_MAX (256 * 1024) /* URL and parameters; a body is bounded lower */
-#define TWIML_BYTES_MAX         65536 /* Twilio's own limit for a document */
-#define TWIML_DEPTH_MAX         4     /* Response, Connect, Stream, Parameter */
-#define TWIML_VERBS_MAX         64    /* elements of a document, nested ones included */
-#define TWIML_ATTRS_MAX         256   /* attributes of a document */
+#define TWIML_BYTES_MAX         65536        /* Twilio's own limit for a document */
+#define TWIML_DEPTH_MAX         4            /* Response, Connect, Stream, Parameter */
+#define TWIML_VERBS_MAX         64           /* elements of a document, nested ones included */
+#define TWIML_ATTRS_MAX         256          /* attributes of a document */
 
 /* -- journal -- */
-#define JOURNAL_FLUSH_MS            100        /* with one sync, 250 ms is the most a crash costs */
+#define JOURNAL_FLUSH_MS            100 /* with one sync, 250 ms is the most a crash costs */
 #define JOURNAL_PAYLOAD_BYTES_MAX   (17u << 20) /* one engine event as it arrived, and some */
-#define JOURNAL_STAGE_BYTES         (64 << 10) /* records of one call between two flushes */
+#define JOURNAL_STAGE_BYTES         (64 << 10)  /* records of one call between two flushes */
 #define JOURNAL_BUFFER_BYTES        (256 << 10)
-#define JOURNAL_BUFFERS_KEEP        32 /* for reuse: fresh memory costs more than the copy into it */
+#define JOURNAL_BUFFERS_KEEP        32 /* for reuse: fresh memory costs more than a copy */
 #define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20)  /* more not on disk: audio is no longer kept */
 #define JOURNAL_BACKLOG_BYTES       (32 << 20)  /* more not on disk: only ends of calls are kept */
 #define JOURNAL_SEGMENT_BYTES       (64 << 20)  /* so that finished calls free their disk space */
@@ -182,7 +182,7 @@
 #define JOURNAL_LOCK_TRIES          8           /* against another process tidying at that moment */
 #define JOURNAL_RESYNC_BYTES        (256u << 20) /* checksummed in search of the next good record */
 #define JOURNAL_RECOVER_CALLS_MAX   (1u << 20)   /* calls in the segments of one dead process */
-#define JOURNAL_EXPORT_ITEMS_MAX    10000        /* turns, tool runs, keys, notes of one transcript */
+#define JOURNAL_EXPORT_ITEMS_MAX    10000 /* turns, tool runs, keys, notes of one transcript */
 #define JOURNAL_EXPORT_BYTES_MAX    (256u << 20) /* of a transcript; a day-long call has 10 MB */
 #define JOURNAL_EXPORT_MS_MAX       18000000     /* 5 h of stereo: 576 MB, above the longest call */
 
@@ -205,49 +205,51 @@
 #define PROVIDER_RECORDS_MAX       4096        /* truncations and violations listed one by one */
 
 /* -- session -- */
-#define VOICEQ_BYTES_MAX           (8u << 20) /* 17 minutes of speech in one go: no answer is that long */
-#define SESSION_HELD_BYTES_MAX     240000     /* 30 s of the caller while no engine is ready */
-#define SESSION_HELD_PIECE_BYTES   4000       /* held audio goes to the engine in half seconds */
-#define SESSION_STREAM_WAIT_MS     15000      /* from the webhook to the stream */
-#define SESSION_BAD_EVENTS_MAX     20         /* unreadable engine events before it is given up */
-#define SESSION_AFTERMATH_MAX      4096       /* ended calls whose carrier may still ask what to do */
-#define SESSION_AFTERMATH_MS       60000      /* and for how long */
-#define SESSION_PROMPTS_MAX        64         /* texts kept synthesised, per loop */
-#define SESSION_PROMPT_BYTES_MAX   480000     /* a minute of one prompt */
-#define SESSION_VOCABULARIES_MAX   64         /* businesses whose sentences are at hand, per loop */
-#define SESSION_VOCABULARY_BYTES_MAX (16u << 20)
-#define SESSION_INSTRUCTIONS_BYTES_MAX 32768  /* the agent's instructions */
-#define SESSION_TOOLS_BYTES_MAX    16384      /* tool definitions */
-#define TOOL_OUTPUT_BYTES_MAX      8192       /* what a tool may tell the engine */
+#define VOICEQ_BYTES_MAX               (8u << 20) /* 17 minutes of speech: no answer is so long */
+#define SESSION_HELD_BYTES_MAX         240000 /* 30 s of the caller while no engine is ready */
+#define SESSION_HELD_PIECE_BYTES       4000   /* held audio goes to the engine in half seconds */
+#define SESSION_STREAM_WAIT_MS         15000  /* from the webhook to the stream */
+#define SESSION_BAD_EVENTS_MAX         20     /* unreadable engine events before it is given up */
+#define SESSION_AFTERMATH_MAX          4096 /* ended calls whose carrier may still ask what to do */
+#define SESSION_AFTERMATH_MS           60000  /* and for how long */
+#define SESSION_PROMPTS_MAX            64     /* texts kept synthesised, per loop */
+#define SESSION_PROMPT_BYTES_MAX       480000 /* a minute of one prompt */
+#define SESSION_VOCABULARIES_MAX       64     /* businesses whose sentences are at hand, per loop */
+#define SESSION_VOCABULARY_BYTES_MAX   (16u << 20)
+#define SESSION_INSTRUCTIONS_BYTES_MAX 32768 /* the agent's instructions */
+#define SESSION_TOOLS_BYTES_MAX        16384 /* tool definitions */
+#define TOOL_OUTPUT_BYTES_MAX          8192  /* what a tool may tell the engine */
 
 /* -- api -- */
-#define API_ANSWER_BYTES_MAX 65536 /* health, metrics, the status page */
-#define DIAL_PLAYOUT_BYTES_MAX     (8 * 600000) /* 10 minutes the agent may be ahead */
-#define DIAL_MARKS_MAX             8192         /* outstanding: one every 100 ms of that and more */
-#define DIAL_STEPS_MAX             200          /* utterances of one call */
-#define DIAL_CALLS_MAX             2000         /* at once */
-#define DIAL_SECONDS_MAX           14400        /* of one call: Twilio's own limit */
-#define DIAL_DOCUMENTS_MAX         16           /* TwiML documents of one call; more is a loop */
-#define DIAL_LINE_MESSAGES_MAX     20000        /* under way on a delayed line */
-#define DIAL_CLEARS_MAX            256          /* told one by one */
-#define DIAL_SAYS_MAX              16           /* texts the carrier was told to say */
-#define DIAL_WEBHOOK_TIMEOUT_MS    15000        /* Twilio's own */
-#define DIAL_LATE_TICKS_MAX        50           /* frames caught up with after a pause of ours */
+#define API_ANSWER_BYTES_MAX    65536        /* health, metrics, the status page */
+#define DIAL_PLAYOUT_BYTES_MAX  (8 * 600000) /* 10 minutes the agent may be ahead */
+#define DIAL_MARKS_MAX          8192         /* outstanding: one every 100 ms of that and more */
+#define DIAL_STEPS_MAX          200          /* utterances of one call */
+#define DIAL_CALLS_MAX          2000         /* at once */
+#define DIAL_SECONDS_MAX        14400        /* of one call: Twilio's own limit */
+#define DIAL_DOCUMENTS_MAX      16           /* TwiML documents of one call; more is a loop */
+#define DIAL_LINE_MESSAGES_MAX  20000        /* under way on a delayed line */
+#define DIAL_CLEARS_MAX         256          /* told one by one */
+#define DIAL_SAYS_MAX           16           /* texts the carrier was told to say */
+#define DIAL_WEBHOOK_TIMEOUT_MS 15000        /* Twilio's own */
+#define DIAL_LATE_TICKS_MAX     50           /* frames caught up with after a pause of ours */
 
 /* -- local engine -- */
-#define LOCAL_TEXT_BYTES_MAX   16384       /* one thing said, asked or found */
-#define LOCAL_ITEMS_MAX        512         /* of a conversation; the oldest are forgotten */
-#define LOCAL_TURNS_MAX        8           /* of the caller waiting for recognition */
-#define LOCAL_WANTS_MAX        8           /* out-of-band responses waiting for their turn */
-#define LOCAL_EVENTS_BYTES_MAX (8u << 20)  /* server events not yet taken: a full answer and more */
-#define LOCAL_MODELS_MAX       64          /* vocabularies kept ready */
-#define LOCAL_SPEECH_BYTES_MAX (4u << 20)  /* one sentence as audio/pcm at 24 kHz */
-#define LOCAL_EVENT_BYTES_MAX  (1u << 20)  /* one server event, or one client event */
-#define LOCAL_RETRY_MS         20          /* after the workers' queue was full */
-#define LOCAL_PREFIX_MS_MAX    1000        /* audio kept from before a turn */
+#define LOCAL_TEXT_BYTES_MAX   16384      /* one thing said, asked or found */
+#define LOCAL_ITEMS_MAX        512        /* of a conversation; the oldest are forgotten */
+#define LOCAL_TURNS_MAX        8          /* of the caller waiting for recognition */
+#define LOCAL_WANTS_MAX        8          /* out-of-band responses waiting for their turn */
+#define LOCAL_EVENTS_BYTES_MAX (8u << 20) /* server events not yet taken: a full answer and more \
+                                           */
+#define LOCAL_MODELS_MAX       64         /* vocabularies kept ready */
+#define LOCAL_SPEECH_BYTES_MAX (4u << 20) /* one sentence as audio/pcm at 24 kHz */
+#define LOCAL_EVENT_BYTES_MAX  (1u << 20) /* one server event, or one client event */
+#define LOCAL_RETRY_MS         20         /* after the workers' queue was full */
+#define LOCAL_PREFIX_MS_MAX    1000       /* audio kept from before a turn */
 
 /* -- app -- */
-#define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, recognition, synthesis; each a listener waits for */
+#define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, recognition, synthesis; each a listener waits for \
+                                    */
 #define WORKER_BACK_QUEUE_MAX 4096 /* reads of the database and the rest */
 
 #endif

@@ -19,10 +19,14 @@ struct str {
     size_t len;
 };
 
-/* A literal; usable in static initialisers. */
-#define STR(lit)                       \
-    (struct str)                       \
-    {                                  \
+/* A literal. In a static initialiser: STR_INIT. */
+#define STR(lit)                     \
+    (struct str)                     \
+    {                                \
+        (lit), sizeof("" lit "") - 1 \
+    }
+#define STR_INIT(lit)                \
+    {                                \
         (lit), sizeof("" lit "") - 1 \
     }
 #define STR_NONE \

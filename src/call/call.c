@@ -198,8 +198,7 @@ static void on_dropped(struct call *c)
     else
         c->stats.dropped_to_engine_ms += c->in->audio_len / 8;
     fx_note(c, "call.audio_dropped", "to=%s ms=%u",
-            c->in->number == CALL_DROPPED_TO_CHANNEL ? "channel" : "engine",
-            c->in->audio_len / 8);
+            c->in->number == CALL_DROPPED_TO_CHANNEL ? "channel" : "engine", c->in->audio_len / 8);
 }
 
 static void dispatch(struct call *c, const struct call_input *in)

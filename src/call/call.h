@@ -11,8 +11,8 @@
  *            mu-law (8 a millisecond).
  *   Memory   a call owns an arena with a cap (CALL_ARENA_BYTES_MAX); passing it ends the call.
  *   Thread   the owner's; no locks, no globals.
- *   Bounds   CALL_ITEMS_MAX items, CALL_TOOLS_MAX running tools, CALL_WANTS_MAX queued responses; what
- *            is full refuses with a note, never silently.
+ *   Bounds   CALL_ITEMS_MAX items, CALL_TOOLS_MAX running tools, CALL_WANTS_MAX queued responses;
+ * what is full refuses with a note, never silently.
  */
 #ifndef CALL_CALL_H
 #define CALL_CALL_H
@@ -39,12 +39,12 @@ enum call_in_type {
     CALL_IN_ENGINE_OPEN,   /* the engine accepts events */
     CALL_IN_ENGINE_EVENT,  /* event; audio_len = decoded length of its audio, if any */
     CALL_IN_ENGINE_CLOSED, /* text = reason */
-    CALL_IN_PROMPT,        /* a prompt was synthesised: number = prompt, audio_len (0 = it failed) */
-    CALL_IN_TOOL,          /* number = tool run, ok, text = output */
-    CALL_IN_TIMER,         /* number = enum call_timer */
-    CALL_IN_OPERATOR,      /* text = "hangup" or "say <words>" */
-    CALL_IN_DROPPED,       /* the shell dropped audio_len bytes; number = enum call_dropped */
-    CALL_IN_START,         /* always the first: the call rings, the engine may be opened */
+    CALL_IN_PROMPT,   /* a prompt was synthesised: number = prompt, audio_len (0 = it failed) */
+    CALL_IN_TOOL,     /* number = tool run, ok, text = output */
+    CALL_IN_TIMER,    /* number = enum call_timer */
+    CALL_IN_OPERATOR, /* text = "hangup" or "say <words>" */
+    CALL_IN_DROPPED,  /* the shell dropped audio_len bytes; number = enum call_dropped */
+    CALL_IN_START,    /* always the first: the call rings, the engine may be opened */
 };
 
 enum call_dropped { CALL_DROPPED_TO_CHANNEL = 1, CALL_DROPPED_TO_ENGINE };
@@ -88,7 +88,7 @@ enum call_fx_type {
     CALL_FX_QUEUE,   /* text = item id: append this input's audio (len bytes) */
     CALL_FX_DISCARD, /* drop all of it */
     /* engine */
-    CALL_FX_ENGINE_OPEN,   /* number = index into config.engines */
+    CALL_FX_ENGINE_OPEN, /* number = index into config.engines */
     CALL_FX_ENGINE_CLOSE,
     CALL_FX_ENGINE_SEND,   /* text = client event JSON */
     CALL_FX_ENGINE_APPEND, /* forward this input's caller audio */
@@ -150,14 +150,14 @@ struct call_item {
     int64_t cost_nanousd;
     /* private to call/ */
     struct call_item *next;
-    struct buf words;       /* text while it grows */
-    uint32_t engine_epoch;  /* which engine session knows it */
-    uint32_t audio_bytes;   /* accepted */
-    uint32_t sent_bytes;    /* of them, sent to the carrier */
+    struct buf words;        /* text while it grows */
+    uint32_t engine_epoch;   /* which engine session knows it */
+    uint32_t audio_bytes;    /* accepted */
+    uint32_t sent_bytes;     /* of them, sent to the carrier */
     uint64_t timeline_start; /* playhead position of its first byte; valid when sent_bytes > 0 */
-    bool audio_done;        /* no more audio will come */
-    bool settled;           /* heard_ms is final */
-    bool stored;            /* its final form was given out as CALL_FX_TURN */
+    bool audio_done;         /* no more audio will come */
+    bool settled;            /* heard_ms is final */
+    bool stored;             /* its final form was given out as CALL_FX_TURN */
 };
 
 struct call;
@@ -203,13 +203,13 @@ void call_fx_write(struct buf *b, const struct call_fx *fx);
 /* CRC-32C over the lines of all effects of a step; 0 for no effects. `scratch` is reset. */
 uint32_t call_effects_digest(const struct call_effects *effects, struct buf *scratch);
 
-/* Serialises an input for the journal. Without `keep_audio` audio becomes its length and CRC-32C, and
- * the input still replays. */
+/* Serialises an input for the journal. Without `keep_audio` audio becomes its length and CRC-32C,
+ * and the input still replays. */
 void call_input_write(struct buf *b, const struct call_input *in, bool keep_audio);
-/* The inverse; strings borrow from `bytes`, `event` is parsed into `event_out` (rt_event_fini it) and
- * pointed to. ERR_INVALID for anything a writer would not have written. */
-enum err call_input_read(struct call_input *out, struct rt_event *event_out,
-                         enum call_in_type type, int64_t at_us, struct str bytes) MUST_CHECK;
+/* The inverse; strings borrow from `bytes`, `event` is parsed into `event_out` (rt_event_fini it)
+ * and pointed to. ERR_INVALID for anything a writer would not have written. */
+enum err call_input_read(struct call_input *out, struct rt_event *event_out, enum call_in_type type,
+                         int64_t at_us, struct str bytes) MUST_CHECK;
 
 const char *call_in_name(enum call_in_type type);
 

@@ -21,9 +21,9 @@
 enum { NO_TIME = 0 };
 
 enum phase {
-    PHASE_RINGING,  /* no stream yet */
+    PHASE_RINGING, /* no stream yet */
     PHASE_TALKING,
-    PHASE_LEAVING,  /* hang-up or transfer was asked of the carrier */
+    PHASE_LEAVING, /* hang-up or transfer was asked of the carrier */
     PHASE_ENDED,
 };
 
@@ -72,9 +72,9 @@ struct source { /* an item with audio accepted and not yet sent */
 struct toolrun {
     uint32_t run;
     char call_id[64];
-    struct str name;      /* arena */
-    struct str output;    /* arena; set when done */
-    uint32_t epoch;       /* engine session that asked */
+    struct str name;   /* arena */
+    struct str output; /* arena; set when done */
+    uint32_t epoch;    /* engine session that asked */
     int64_t started_us, deadline_us;
     bool used, running, ok, sent;
 };
@@ -125,7 +125,7 @@ struct call {
     uint64_t held_bytes;
     int64_t last_audio_us;
     bool apologised;
-    bool speaking;          /* the caller, as the engine hears it */
+    bool speaking; /* the caller, as the engine hears it */
     int64_t speaking_us;
     struct call_item *speaking_item;
     struct turn_clock turn;
@@ -215,9 +215,9 @@ bool tools_busy(const struct call *c);
 
 /* -- manners.c -- */
 void manners_started(struct call *c);
-void manners_idle(struct call *c);    /* nothing is being said: silence counts from here */
-void manners_heard(struct call *c);   /* everything said was heard: a waiting farewell is over */
-void manners_speech(struct call *c);  /* the caller began to speak */
+void manners_idle(struct call *c);   /* nothing is being said: silence counts from here */
+void manners_heard(struct call *c);  /* everything said was heard: a waiting farewell is over */
+void manners_speech(struct call *c); /* the caller began to speak */
 void manners_timer(struct call *c, enum call_timer timer);
 void manners_dtmf(struct call *c, char key);
 void manners_transcript(struct call *c, const struct call_item *item);

@@ -153,10 +153,10 @@ uint32_t call_effects_digest(const struct call_effects *effects, struct buf *scr
 
 /* -- inputs --
  *
- * 16 bytes, little-endian: u32 number, u32 audio_len, u32 CRC-32C of the audio text, u8 ok, u8 flags,
- * u16 zero; then the text. For audio inputs the text is base64; for engine events it is the JSON as it
- * arrived. Without keep_audio the base64 is left out: FLAG_STRIPPED, and for engine events the text
- * around it is kept, so that the event still parses.
+ * 16 bytes, little-endian: u32 number, u32 audio_len, u32 CRC-32C of the audio text, u8 ok, u8
+ * flags, u16 zero; then the text. For audio inputs the text is base64; for engine events it is the
+ * JSON as it arrived. Without keep_audio the base64 is left out: FLAG_STRIPPED, and for engine
+ * events the text around it is kept, so that the event still parses.
  */
 
 enum { HEAD_BYTES = 16, FLAG_STRIPPED = 1 };
@@ -215,8 +215,8 @@ static enum err read_event(struct call_input *in, struct rt_event *event, struct
     return OK;
 }
 
-enum err call_input_read(struct call_input *out, struct rt_event *event_out,
-                         enum call_in_type type, int64_t at_us, struct str bytes)
+enum err call_input_read(struct call_input *out, struct rt_event *event_out, enum call_in_type type,
+                         int64_t at_us, struct str bytes)
 {
     if (bytes.len < HEAD_BYTES || type < CALL_IN_STREAM || type > CALL_IN_START)
         return ERR_INVALID;

@@ -13,10 +13,22 @@ struct field {
     enum kind kind;
 };
 
-#define STR_FIELD(f, json)  {json, offsetof(struct call_config, f), KIND_STR}
-#define U32_FIELD(f, json)  {json, offsetof(struct call_config, f), KIND_U32}
-#define I64_FIELD(f, json)  {json, offsetof(struct call_config, f), KIND_I64}
-#define BOOL_FIELD(f, json) {json, offsetof(struct call_config, f), KIND_BOOL}
+#define STR_FIELD(f, json)                              \
+    {                                                   \
+        json, offsetof(struct call_config, f), KIND_STR \
+    }
+#define U32_FIELD(f, json)                              \
+    {                                                   \
+        json, offsetof(struct call_config, f), KIND_U32 \
+    }
+#define I64_FIELD(f, json)                              \
+    {                                                   \
+        json, offsetof(struct call_config, f), KIND_I64 \
+    }
+#define BOOL_FIELD(f, json)                              \
+    {                                                    \
+        json, offsetof(struct call_config, f), KIND_BOOL \
+    }
 
 /* Checklist: a new member of struct call_config is one row here and, if it needs one, a default. */
 static const struct field fields[] = {

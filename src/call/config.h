@@ -45,30 +45,30 @@ struct call_config {
     /* words */
     const char *instructions;
     const char *greeting;
-    const char *announcement;   /* spoken by our own voice first, not interruptible */
-    const char *filler;         /* while a tool runs long */
-    const char *still_there;    /* after silence */
-    const char *goodbye;        /* when the agent ends the call without a word of its own */
+    const char *announcement; /* spoken by our own voice first, not interruptible */
+    const char *filler;       /* while a tool runs long */
+    const char *still_there;  /* after silence */
+    const char *goodbye;      /* when the agent ends the call without a word of its own */
     const char *silence_goodbye;
     const char *duration_goodbye;
-    const char *transfer_words; /* before connecting to a person */
-    const char *no_human;       /* a human was asked for and there is none */
-    const char *engine_apology; /* our own voice, when falling back to another engine */
+    const char *transfer_words;  /* before connecting to a person */
+    const char *no_human;        /* a human was asked for and there is none */
+    const char *engine_apology;  /* our own voice, when falling back to another engine */
     const char *failure_apology; /* our own voice, when no engine is left */
-    const char *say_again;      /* when the engine had no answer */
-    const char *emergency;      /* answer to emergency words */
+    const char *say_again;       /* when the engine had no answer */
+    const char *emergency;       /* answer to emergency words */
     const char *emergency_words; /* phrases, '|'-separated, lower case; "" = never */
 
     /* agent */
     const char *voice;
-    const char *language;       /* for transcription; "" = detect */
+    const char *language; /* for transcription; "" = detect */
     const char *transcription_model;
-    const char *tools_json;     /* Realtime tools array */
+    const char *tools_json; /* Realtime tools array */
     const char *transfer_number;
-    int64_t max_output_tokens;  /* of one response; 0 = unlimited */
+    int64_t max_output_tokens;                    /* of one response; 0 = unlimited */
     struct call_engine engines[CALL_ENGINES_MAX]; /* in order of preference */
     uint32_t engine_count;
-    uint32_t engine_retries;    /* tries of one engine beyond the first */
+    uint32_t engine_retries; /* tries of one engine beyond the first */
 
     /* turn detection */
     uint32_t vad_threshold_permille, vad_prefix_ms, vad_silence_ms;
@@ -78,7 +78,7 @@ struct call_config {
     uint32_t response_timeout_ms;
     uint32_t tool_timeout_ms;
     uint32_t filler_after_ms;
-    uint32_t silence_ms;       /* before "are you still there?", and again before goodbye */
+    uint32_t silence_ms; /* before "are you still there?", and again before goodbye */
     uint32_t max_duration_ms;
     uint32_t goodbye_limit_ms; /* a goodbye not heard by then is cut */
     int64_t max_cost_nanousd;  /* 0 = no cap */
@@ -91,8 +91,8 @@ void call_config_defaults(struct call_config *config);
 
 /* The snapshot as one JSON object; deterministic. */
 void call_config_write(struct buf *b, const struct call_config *config);
-/* The inverse: defaults first, then what `json` holds; unknown members are ignored. ERR_INVALID with
- * a sentence for a member of the wrong type or out of range. */
+/* The inverse: defaults first, then what `json` holds; unknown members are ignored. ERR_INVALID
+ * with a sentence for a member of the wrong type or out of range. */
 enum err call_config_read(struct call_config *out, struct arena *a, struct str json,
                           struct err_detail *detail) MUST_CHECK;
 

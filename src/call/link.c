@@ -1,4 +1,5 @@
-/* The engine connection: opening it, telling it who it is, its events, and what to do when it dies. */
+/* The engine connection: opening it, telling it who it is, its events, and what to do when it dies.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -258,7 +259,8 @@ static void on_response_part(struct call *c, const struct rt_event *ev)
     }
     if (ev->type == RT_OUTPUT_ITEM_DONE) {
         bool whole = ev->item.status != RT_STATUS_INCOMPLETE;
-        if (ev->item.type == RT_ITEM_FUNCTION_CALL && whole && answer_is_current(c, ev->response_id))
+        if (ev->item.type == RT_ITEM_FUNCTION_CALL && whole &&
+            answer_is_current(c, ev->response_id))
             tool_called(c, ev->item.call_id, ev->item.name, ev->item.arguments);
         return;
     }

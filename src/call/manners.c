@@ -1,5 +1,5 @@
-/* How one behaves on the telephone: greet, notice silence, mind the time, say goodbye before hanging
- * up, take keys, and put an emergency before everything else. */
+/* How one behaves on the telephone: greet, notice silence, mind the time, say goodbye before
+ * hanging up, take keys, and put an emergency before everything else. */
 #include <stdio.h>
 #include <string.h>
 

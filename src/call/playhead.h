@@ -3,9 +3,9 @@
  *
  * Audio is sent faster than it is played. The carrier echoes a mark when everything before it was
  * played; between echoes the clock goes on at 1x. An echo takes half a round trip to us, and a
- * `clear` half a round trip to the carrier, during which more is heard: so what a clear sent now will
- * have let through is last mark + time since + one round trip, never more than was sent. The round
- * trip is estimated from the marks of a spurt whose beginning we know.
+ * `clear` half a round trip to the carrier, during which more is heard: so what a clear sent now
+ * will have let through is last mark + time since + one round trip, never more than was sent. The
+ * round trip is estimated from the marks of a spurt whose beginning we know.
  *
  *   Units    positions: bytes of 8 kHz mu-law since the call began (125 us each). Times: us.
  *   Memory   value type, embedded in its owner.
@@ -27,10 +27,10 @@ struct playhead_mark {
 
 /* Fields are private to playhead.c except `sent`. Zero-initialise. */
 struct playhead {
-    uint64_t sent;       /* position behind the last byte sent and not cleared */
-    uint64_t anchor;     /* position heard at anchor_us */
+    uint64_t sent;   /* position behind the last byte sent and not cleared */
+    uint64_t anchor; /* position heard at anchor_us */
     int64_t anchor_us;
-    uint64_t spurt;      /* position and time at which the carrier's buffer was last empty */
+    uint64_t spurt; /* position and time at which the carrier's buffer was last empty */
     int64_t spurt_us;
     int64_t rtt_us;
     bool rtt_known;
@@ -48,7 +48,8 @@ bool playhead_echo(struct playhead *p, uint32_t number, int64_t now_us);
 uint64_t playhead_heard(const struct playhead *p, int64_t now_us);
 /* Forgets what was not heard, and the marks in flight; returns the position heard. */
 uint64_t playhead_clear(struct playhead *p, int64_t now_us);
-/* The time at which `position` will have been heard, if nothing stalls; `now_us` if it is already. */
+/* The time at which `position` will have been heard, if nothing stalls; `now_us` if it is already.
+ */
 int64_t playhead_time_of(const struct playhead *p, uint64_t position, int64_t now_us);
 
 #endif

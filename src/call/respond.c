@@ -1,5 +1,5 @@
-/* What the engine is asked for. One response is in flight at a time and all others wait here, so the
- * engine never answers conversation_already_has_active_response. */
+/* What the engine is asked for. One response is in flight at a time and all others wait here, so
+ * the engine never answers conversation_already_has_active_response. */
 #include <stdio.h>
 #include <string.h>
 
@@ -100,9 +100,8 @@ static void request(struct call *c, struct want want)
     char event_id[24];
     c->response_number++;
     snprintf(event_id, sizeof(event_id), "r%u", c->response_number);
-    struct rt_event ev = {.type = RT_RESPONSE_CREATE,
-                          .event_id = str_of(event_id),
-                          .has_response = true};
+    struct rt_event ev = {
+        .type = RT_RESPONSE_CREATE, .event_id = str_of(event_id), .has_response = true};
     ev.response.metadata_purpose = str_of(purpose_name(want.purpose));
     if (want.text.len) {
         ev.response.instructions = quoted;
@@ -112,8 +111,8 @@ static void request(struct call *c, struct want want)
         ev.response.out_of_band = true;
         ev.response.empty_input = true;
     }
-    c->answer = (struct answer){
-        .state = ANSWER_REQUESTED, .want = want, .number = c->response_number};
+    c->answer =
+        (struct answer){.state = ANSWER_REQUESTED, .want = want, .number = c->response_number};
     fx_engine(c, &ev);
     arm_watchdog(c);
 }

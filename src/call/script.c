@@ -118,8 +118,8 @@ void script_send_text(struct call *c, enum rt_role role, struct str text)
 
 void script_replay_context(struct call *c)
 {
-    uint32_t skip = c->item_count > CALL_CONTEXT_ITEMS_MAX ? c->item_count - CALL_CONTEXT_ITEMS_MAX
-                                                           : 0;
+    uint32_t skip =
+        c->item_count > CALL_CONTEXT_ITEMS_MAX ? c->item_count - CALL_CONTEXT_ITEMS_MAX : 0;
     for (struct call_item *item = c->items; item; item = item->next) {
         if (skip) {
             skip--;

@@ -3,7 +3,8 @@
 
 #include "call/call_impl.h"
 
-static const char TIMED_OUT[] = "{\"success\":false,\"error\":\"The tool did not answer in time.\"}";
+static const char TIMED_OUT[] =
+    "{\"success\":false,\"error\":\"The tool did not answer in time.\"}";
 static const char TOO_MANY[] = "{\"success\":false,\"error\":\"Too many tools are running.\"}";
 
 static struct toolrun *find_call(struct call *c, struct str call_id)

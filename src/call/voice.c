@@ -302,7 +302,8 @@ void voice_prompt(struct call *c, struct str text)
         return;
     script_set_words(c, item, text);
     c->heard_all = false;
-    if (c->prompts_pending++ == 0) /* one at a time: they are heard in the order they were asked for */
+    if (c->prompts_pending++ ==
+        0) /* one at a time: they are heard in the order they were asked for */
         fx_add(c, (struct call_fx){
                       .type = CALL_FX_PROMPT, .number = c->prompt_number, .text = item->text});
 }

@@ -41,7 +41,8 @@ static const char *emergency(struct arena *a, struct str number)
     struct buf b;
     buf_init(&b, 256);
     buf_put_str(&b, STR("If this is an emergency, please hang up and dial"));
-    for (size_t i = 0; i < number.len && i < 16; i++) /* digit by digit: nobody says "nine hundred" */
+    for (size_t i = 0; i < number.len && i < 16;
+         i++) /* digit by digit: nobody says "nine hundred" */
         buf_printf(&b, " %c", number.p[i]);
     buf_put_str(&b, STR(" right now."));
     return kept(a, &b);

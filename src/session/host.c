@@ -179,8 +179,8 @@ void host_session_ended(struct host_part *part, struct session *s, const struct 
     atomic_fetch_add(&h->turns, stats->turns);
     atomic_fetch_add(&h->interruptions, stats->interruptions);
     atomic_fetch_add(&h->engine_failures, stats->engine_failures);
-    atomic_fetch_add(&h->dropped_ms, (uint64_t)(stats->dropped_to_channel_ms +
-                                                stats->dropped_to_engine_ms));
+    atomic_fetch_add(&h->dropped_ms,
+                     (uint64_t)(stats->dropped_to_channel_ms + stats->dropped_to_engine_ms));
     if (str_eq(stats->end_reason, STR("no engine")))
         atomic_fetch_add(&h->calls_failed, 1);
     if (e) {
@@ -220,8 +220,7 @@ static void make_call_id(struct host_part *part, char id[CALL_ID_TEXT], int64_t 
              tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, random);
 }
 
-static void store_call(struct host_part *part, const struct call_config *c,
-                       struct str carrier_id)
+static void store_call(struct host_part *part, const struct call_config *c, struct str carrier_id)
 {
     struct call_row row = {
         .id = str_of(c->call_id),
@@ -309,8 +308,7 @@ static void answer_found(struct incoming *in, const struct store_req *r)
         return;
     }
     if (r->err != OK) {
-        LOG_ERROR(NULL, "call.lookup_failed", "err=%s detail=%s", err_name(r->err),
-                  r->detail.text);
+        LOG_ERROR(NULL, "call.lookup_failed", "err=%s detail=%s", err_name(r->err), r->detail.text);
         say_and_hang_up(in->answer, in->answer_ctx, STR("An error occurred."));
         return;
     }

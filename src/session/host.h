@@ -1,14 +1,15 @@
 /*
  * host.h - the live calls of every loop, and the channels' counterpart.
  *
- * A host is the process's; each loop has a part of its own with its calls, its journal and its caches.
- * Channels are given host_channel_host() and find the part of the loop they call from. Nothing is
- * shared between the parts but the counters of admission.
+ * A host is the process's; each loop has a part of its own with its calls, its journal and its
+ * caches. Channels are given host_channel_host() and find the part of the loop they call from.
+ * Nothing is shared between the parts but the counters of admission.
  *
  *   Lifetime  host_open; then host_part_open once per loop, before it runs (or on it). At the end
  *             host_part_close on each loop, which ends its calls; then host_close.
  *   Thread    host_open/host_close: the main thread. Parts: their loop's.
- *   Bounds    env.max_calls calls at once in the process; SESSION_AFTERMATH_MAX ended calls remembered.
+ *   Bounds    env.max_calls calls at once in the process; SESSION_AFTERMATH_MAX ended calls
+ * remembered.
  */
 #ifndef SESSION_HOST_H
 #define SESSION_HOST_H
@@ -51,7 +52,7 @@ struct host_env {
     uint32_t engine_count;
     struct call_config defaults; /* limits, texts, voice; strings live as long as the host */
     uint32_t max_calls;
-    bool recording;              /* keep audio where a business does not say */
+    bool recording; /* keep audio where a business does not say */
     enum tts_voice prompt_voice;
     const char *default_business; /* id or slug that owns streams without a token; "" = none */
     const struct host_observer *observer; /* may be NULL */
@@ -60,8 +61,8 @@ struct host_env {
 
 struct host;
 
-enum err host_open(struct host **out, const struct host_env *env, struct err_detail *detail)
-    MUST_CHECK;
+enum err host_open(struct host **out, const struct host_env *env,
+                   struct err_detail *detail) MUST_CHECK;
 /* After every part was closed. NULL-safe. */
 void host_close(struct host *h);
 

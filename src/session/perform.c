@@ -1,4 +1,5 @@
-/* The effects of a call, performed: each of the core's decisions becomes a message, a timer, a row. */
+/* The effects of a call, performed: each of the core's decisions becomes a message, a timer, a row.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -153,8 +154,7 @@ static void on_vocabulary(void *ctx, const struct engine_vocabulary *vocabulary)
         return;
     }
     const struct engine_driver *driver = s->part->host->env.engines[link->index].driver;
-    struct engine_opts opts = {
-        .loop = s->part->loop, .call_id = s->id, .vocabulary = vocabulary};
+    struct engine_opts opts = {.loop = s->part->loop, .call_id = s->id, .vocabulary = vocabulary};
     struct err_detail why = {""};
     if (driver->open(driver->driver, &opts, &engine_events, link, &link->engine, &why) != OK)
         open_failed(link, why.text);
@@ -262,7 +262,8 @@ static void tool(struct session *s, const struct call_fx *fx)
     struct err_detail why = {""};
     if (tool_start(&opts, fx->name, fx->text, on_tool, slot, &slot->run, &why) == OK)
         return;
-    snprintf(slot->failure, sizeof(slot->failure), "{\"success\":false,\"error\":\"%s\"}", why.text);
+    snprintf(slot->failure, sizeof(slot->failure), "{\"success\":false,\"error\":\"%s\"}",
+             why.text);
     s->open++;
     loop_defer(s->part->loop, on_tool_failed, slot);
 }
@@ -297,9 +298,8 @@ static int64_t wall_now_ms(struct session *s)
 
 void session_answered(struct session *s)
 {
-    struct call_row row = {.id = str_of(s->id),
-                           .status = STR("in-progress"),
-                           .answered_at_ms = wall_now_ms(s)};
+    struct call_row row = {
+        .id = str_of(s->id), .status = STR("in-progress"), .answered_at_ms = wall_now_ms(s)};
     submit(s, store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ANSWERED));
 }
 
@@ -407,8 +407,8 @@ static void close_channel(void *ctx)
     session_release(s);
 }
 
-/* The carrier asks what to do once the stream is closed; the answer waits in the session. A transfer
- * changes the world: it waits until what led to it is on disk. */
+/* The carrier asks what to do once the stream is closed; the answer waits in the session. A
+ * transfer changes the world: it waits until what led to it is on disk. */
 static void leave(struct session *s, const struct call_fx *fx)
 {
     s->open++;

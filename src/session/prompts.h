@@ -30,7 +30,8 @@ struct prompts *prompts_open(struct loop *l, struct worker_pool *pool, enum tts_
 void prompts_close(struct prompts *p);
 
 /* Calls done exactly once, from the loop, never from inside this function, unless cancelled. */
-struct prompt_wait *prompts_say(struct prompts *p, struct str text, prompt_done_fn *done, void *ctx);
+struct prompt_wait *prompts_say(struct prompts *p, struct str text, prompt_done_fn *done,
+                                void *ctx);
 void prompts_cancel(struct prompt_wait *w);
 
 #endif

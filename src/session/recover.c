@@ -18,8 +18,8 @@ static void store(struct work *w, struct store_req *r, const char *call_id, cons
 {
     enum err err = store_run(w->store, r);
     if (err != OK) {
-        LOG_ERROR(call_id, "recover.not_stored", "what=%s err=%s detail=\"%s\"", what, err_name(err),
-                  r->detail.text);
+        LOG_ERROR(call_id, "recover.not_stored", "what=%s err=%s detail=\"%s\"", what,
+                  err_name(err), r->detail.text);
         w->err = err;
     }
     store_req_free(r);
@@ -89,10 +89,10 @@ static void close_rest(struct work *w)
                                    .status = STR("failed"),
                                    .end_reason = STR("server restarted"),
                                    .ended_at_ms = r->calls[i].started_at_ms};
-            store(w,
-                  store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED |
-                                                  CALL_SET_END_REASON),
-                  row.id.p, "call");
+            store(
+                w,
+                store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON),
+                row.id.p, "call");
             w->calls++;
         }
     }

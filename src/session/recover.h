@@ -2,8 +2,8 @@
  * recover.h - closing the calls that a crash left open.
  *
  * The journal has every input up to the last flush. Feeding them to the call core again, and then
- * the word that the server was restarted, gives every turn its final form, also of the sentence that
- * was being said; the store is brought up to it.
+ * the word that the server was restarted, gives every turn its final form, also of the sentence
+ * that was being said; the store is brought up to it.
  *
  *   Thread   blocks on files and the store: before the loops run.
  */

@@ -1,13 +1,13 @@
 /*
- * session.h - the shell of one call: owns its channel, engine, tools, timers and journal; feeds what
- * they do into the call core and performs the effects it answers with.
+ * session.h - the shell of one call: owns its channel, engine, tools, timers and journal; feeds
+ * what they do into the call core and performs the effects it answers with.
  *
- * Private to session/. The order in feed() is the promise of the journal: an input is appended before
- * the core sees it, and its effects' digest before any of them is performed.
+ * Private to session/. The order in feed() is the promise of the journal: an input is appended
+ * before the core sees it, and its effects' digest before any of them is performed.
  *
  *   Lifetime  session_new makes it; it frees itself once the call has ended and everything it had
- *             opened has said that it is closed, and tells the host just before (host_session_gone).
- *   Thread    the loop's.
+ *             opened has said that it is closed, and tells the host just before
+ * (host_session_gone). Thread    the loop's.
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H

@@ -11,7 +11,8 @@
 #include "store/model.h"
 
 /* `call_id` is the row's. The sequence number is the item's place in the transcript. */
-struct turn_row turn_row_of(const struct call *c, const struct call_item *item, const char *call_id);
+struct turn_row turn_row_of(const struct call *c, const struct call_item *item,
+                            const char *call_id);
 
 /* The end of a call as a row: figures and reason, for CALL_SET_FINISH | CALL_SET_ENGINE. `journal`
  * and `call_id` are borrowed. */

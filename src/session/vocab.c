@@ -86,9 +86,8 @@ static void on_read(struct worker_job *job)
     struct entry *e = (struct entry *)job;
     e->ready = true;
     if (e->err == OK)
-        e->vocabulary = (struct engine_vocabulary){.sentences = e->sentences.items,
-                                                   .count = e->sentences.count,
-                                                   .key = e->business_id};
+        e->vocabulary = (struct engine_vocabulary){
+            .sentences = e->sentences.items, .count = e->sentences.count, .key = e->business_id};
     else
         LOG_WARN(NULL, "vocabulary.unreadable", "business=%s err=%s", e->business_id,
                  err_name(e->err));
@@ -101,8 +100,7 @@ static struct entry *find_or_make(struct vocabs *v, const char *business_id)
         if (strcmp(e->business_id, business_id) == 0)
             return e;
     struct entry *e = mem_zalloc(sizeof(*e));
-    *e = (struct entry){
-        .owner = v, .business_id = mem_strdup(business_id), .next = v->entries};
+    *e = (struct entry){.owner = v, .business_id = mem_strdup(business_id), .next = v->entries};
     e->job = (struct worker_job){.work = read_sentences, .done = on_read};
     arena_init(&e->mem, SESSION_VOCABULARY_BYTES_MAX);
     v->entries = e;

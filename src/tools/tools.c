@@ -14,14 +14,16 @@ struct tool_run {
 };
 
 static const char QUERY_DEFINITION[] =
-    "{\"type\":\"function\",\"name\":\"query_knowledge_base\",\"description\":\"Looks up facts about "
+    "{\"type\":\"function\",\"name\":\"query_knowledge_base\",\"description\":\"Looks up facts "
+    "about "
     "the business: opening hours, products, prices, shipping, returns, policies, locations and "
     "anything else a caller may ask. Always use it before answering a question of fact; never "
     "guess.\",\"parameters\":{\"type\":\"object\",\"properties\":{\"query\":{\"type\":\"string\","
     "\"description\":\"The caller's question, in full.\"}},\"required\":[\"query\"]}}";
 
 static const char TRANSFER_DEFINITION[] =
-    "{\"type\":\"function\",\"name\":\"transfer_to_human\",\"description\":\"Connects the caller to "
+    "{\"type\":\"function\",\"name\":\"transfer_to_human\",\"description\":\"Connects the caller "
+    "to "
     "a person. Use it when the caller asks for a person, is upset, or needs what you cannot "
     "do.\",\"parameters\":{\"type\":\"object\",\"properties\":{\"reason\":{\"type\":\"string\","
     "\"description\":\"Why, in a few words.\"}}}}";
@@ -83,8 +85,7 @@ static void on_found(void *ctx, struct store_req *r)
 }
 
 enum err tool_start(const struct tool_opts *opts, struct str name, struct str arguments,
-                    tool_done_fn *done, void *ctx, struct tool_run **out,
-                    struct err_detail *detail)
+                    tool_done_fn *done, void *ctx, struct tool_run **out, struct err_detail *detail)
 {
     if (!str_eq(name, STR("query_knowledge_base")))
         return err_explain(detail, ERR_NOTFOUND, "There is no tool of that name.");

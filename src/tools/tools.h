@@ -1,9 +1,9 @@
 /*
  * tools.h - what an agent can do besides talking.
  *
- * A tool has a name, a description and a JSON schema for its arguments, all shown to the engine, and
- * a run function. Tools that change the call itself (end_call, transfer_to_human) are declared here
- * but carried out by the call core.
+ * A tool has a name, a description and a JSON schema for its arguments, all shown to the engine,
+ * and a run function. Tools that change the call itself (end_call, transfer_to_human) are declared
+ * here but carried out by the call core.
  *
  *   Thread   the loop's.
  *   Bounds   an output is cut at TOOL_OUTPUT_BYTES_MAX. The deadline is the call's business.

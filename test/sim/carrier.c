@@ -1,4 +1,5 @@
-/* The carrier: plays what arrives at 1x, echoes marks when they were played, and knows the truth. */
+/* The carrier: plays what arrives at 1x, echoes marks when they were played, and knows the truth.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,8 +41,8 @@ void carrier_effect(struct sim *s, const struct call_fx *fx)
         if ((fx->len + fx->pad) % 160)
             sim_fail(s, "sent %u bytes, no whole frames", fx->len + fx->pad);
         /* Messages travel one stream: order holds whatever the jitter. */
-        sim_at(s, s->one_way_us, (struct sim_event){
-                   .what = SIM_CARRIER_PLAY, .a = i, .b = fx->len, .c = fx->pad});
+        sim_at(s, s->one_way_us,
+               (struct sim_event){.what = SIM_CARRIER_PLAY, .a = i, .b = fx->len, .c = fx->pad});
     } else if (fx->type == CALL_FX_MARK) {
         sim_at(s, s->one_way_us, (struct sim_event){.what = SIM_CARRIER_MARK, .a = fx->number});
     } else if (fx->type == CALL_FX_CLEAR) {

@@ -29,11 +29,12 @@ int main(int argc, char **argv)
         if (within * 100 >= cut * 95)
             break;
     }
-    printf("%llu calls in %.2f s (%.0f a second), %llu inputs, %llu effects, %llu tools, %llu engine "
-           "failures\n",
-           (unsigned long long)t->calls, seconds, (double)t->calls / seconds,
-           (unsigned long long)t->inputs, (unsigned long long)t->effects,
-           (unsigned long long)t->tools, (unsigned long long)t->failures);
+    printf(
+        "%llu calls in %.2f s (%.0f a second), %llu inputs, %llu effects, %llu tools, %llu engine "
+        "failures\n",
+        (unsigned long long)t->calls, seconds, (double)t->calls / seconds,
+        (unsigned long long)t->inputs, (unsigned long long)t->effects, (unsigned long long)t->tools,
+        (unsigned long long)t->failures);
     printf("%llu truncations, mean error %.1f ms, 95 %% within %u ms, at most %lld ms too much\n",
            (unsigned long long)cut, cut ? (double)t->error_ms_sum / (double)cut : 0.0, p95,
            (long long)t->error_ms_max);

@@ -14,20 +14,21 @@ static int64_t away(struct sim *s)
 
 static void send(struct sim *s, int64_t delay_us, enum rt_type rt, uint32_t a, uint32_t b)
 {
-    sim_at(s, delay_us, (struct sim_event){.what = SIM_TO_CORE,
-                                           .in = CALL_IN_ENGINE_EVENT,
-                                           .rt = rt,
-                                           .a = a,
-                                           .b = b,
-                                           .epoch = s->epoch});
+    sim_at(s, delay_us,
+           (struct sim_event){.what = SIM_TO_CORE,
+                              .in = CALL_IN_ENGINE_EVENT,
+                              .rt = rt,
+                              .a = a,
+                              .b = b,
+                              .epoch = s->epoch});
 }
 
 static void die(struct sim *s)
 {
     if (!s->open)
         return;
-    sim_at(s, away(s), (struct sim_event){
-               .what = SIM_TO_CORE, .in = CALL_IN_ENGINE_CLOSED, .epoch = s->epoch});
+    sim_at(s, away(s),
+           (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_ENGINE_CLOSED, .epoch = s->epoch});
     s->mute = true;
 }
 
@@ -213,9 +214,8 @@ static void deliver(struct sim *s, const struct sim_event *ev)
         name(id, 'r', ev->a);
         e.response.id = str_of(id);
         e.response.status = (enum rt_status)(ev->b & 0xff);
-        e.response.usage = (struct rt_usage){.present = ev->rt == RT_RESPONSE_DONE,
-                                             .output = 20,
-                                             .output_audio = 20};
+        e.response.usage = (struct rt_usage){
+            .present = ev->rt == RT_RESPONSE_DONE, .output = 20, .output_audio = 20};
         if (ev->b >> 8) {
             name(call, 'c', ev->b >> 8);
             e.response.items[e.response.item_count++] = (struct rt_item){

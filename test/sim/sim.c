@@ -162,7 +162,8 @@ static void tick(struct sim *s)
     struct call_input in = {.type = CALL_IN_AUDIO, .audio_len = 160};
     sim_feed(s, &in);
     if (sim_chance(s, 1))
-        sim_feed(s, &(struct call_input){.type = CALL_IN_DTMF, .number = '0' + sim_between(s, 0, 9)});
+        sim_feed(s,
+                 &(struct call_input){.type = CALL_IN_DTMF, .number = '0' + sim_between(s, 0, 9)});
     sim_at(s, FRAME_US, (struct sim_event){.what = SIM_TICK});
 }
 

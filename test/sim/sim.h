@@ -1,11 +1,12 @@
 /*
- * sim.h - whole calls on virtual time: a caller, a carrier, a provider and tools, all seeded, around
- * the real call core.
+ * sim.h - whole calls on virtual time: a caller, a carrier, a provider and tools, all seeded,
+ * around the real call core.
  *
- * Everything that can happen late, twice, out of order or not at all does, by chance of the seed. The
- * carrier knows the truth: which byte of which item was played when. After every input the core's own
- * invariants are checked, and the simulator's: one response at a time, no audio of a response that
- * was cut, truncation within what was heard, every tool call answered once, every call ends.
+ * Everything that can happen late, twice, out of order or not at all does, by chance of the seed.
+ * The carrier knows the truth: which byte of which item was played when. After every input the
+ * core's own invariants are checked, and the simulator's: one response at a time, no audio of a
+ * response that was cut, truncation within what was heard, every tool call answered once, every
+ * call ends.
  *
  *   Memory   struct sim is reused from call to call.
  *   Thread   one owner; no globals.
@@ -29,14 +30,14 @@ enum {
 };
 
 enum sim_what {
-    SIM_TICK,          /* 20 ms of the caller */
-    SIM_TO_CORE,       /* an input is due */
-    SIM_CARRIER_PLAY,  /* a segment arrives at the carrier */
+    SIM_TICK,         /* 20 ms of the caller */
+    SIM_TO_CORE,      /* an input is due */
+    SIM_CARRIER_PLAY, /* a segment arrives at the carrier */
     SIM_CARRIER_MARK,
     SIM_CARRIER_CLEAR,
-    SIM_CARRIER_STEP,  /* the carrier may have played up to a mark */
-    SIM_PROVIDER,      /* a client event arrives at the provider */
-    SIM_GENERATE,      /* the provider's next delta */
+    SIM_CARRIER_STEP, /* the carrier may have played up to a mark */
+    SIM_PROVIDER,     /* a client event arrives at the provider */
+    SIM_GENERATE,     /* the provider's next delta */
     SIM_TIMER,
 };
 
@@ -67,7 +68,7 @@ struct sim_response {
 
 struct sim_stats {
     uint64_t calls, inputs, effects, barge_ins, tools, failures, truncations;
-    int64_t error_ms_sum; /* of truncation against the truth, absolute */
+    int64_t error_ms_sum;          /* of truncation against the truth, absolute */
     uint32_t error_histogram[200]; /* by ms */
     int64_t error_ms_max;          /* how much too much was claimed to be heard */
 };

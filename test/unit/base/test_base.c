@@ -70,8 +70,8 @@ TEST(base64_round_trips_every_length_and_refuses_what_is_not_canonical)
         CHECK_INT(0, memcmp(in, out, len));
     }
     size_t got;
-    const char *bad[] = {"QQ=", "Q===", "QR==", "QUJ=", "QU*D", "=QUJ", "QUJD\n", "Q\xc3\xb8=",
-                         "QQ==QUJD"};
+    const char *bad[] = {"QQ=",  "Q===",   "QR==",       "QUJ=",    "QU*D",
+                         "=QUJ", "QUJD\n", "Q\xc3\xb8=", "QQ==QUJD"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         CHECK_INT(ERR_INVALID, base64_decode(out, &got, str_of(bad[i])));
 }
@@ -103,7 +103,8 @@ TEST(crypto_digests_match_their_rfc_vectors)
 
 TEST(utf8_refuses_overlong_surrogate_and_too_large)
 {
-    CHECK(utf8_valid(STR("p\xc5\x99" "es \xf0\x9f\x98\x80")));
+    CHECK(utf8_valid(STR("p\xc5\x99"
+                         "es \xf0\x9f\x98\x80")));
     CHECK(!utf8_valid(STR("\xc0\x80")));
     CHECK(!utf8_valid(STR("\xe0\x9f\xbf")));
     CHECK(!utf8_valid(STR("\xed\xa0\x80")));

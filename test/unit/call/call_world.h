@@ -1,8 +1,8 @@
 /*
  * call_world.h - a call core on virtual time for tests: feeds inputs, keeps what came out.
  *
- * Include after harness/test.h. The world does by itself what no test is about: it fires timers when
- * their time comes and answers prompts; engine events are given as JSON text.
+ * Include after harness/test.h. The world does by itself what no test is about: it fires timers
+ * when their time comes and answers prompts; engine events are given as JSON text.
  */
 #ifndef TEST_CALL_WORLD_H
 #define TEST_CALL_WORLD_H
@@ -164,8 +164,10 @@ static inline void world_begin(struct world *w)
 
 static inline void world_created(struct world *w, const char *id)
 {
-    world_event(w, "{\"type\":\"response.created\",\"event_id\":\"e\",\"response\":{\"id\":\"%s\","
-                   "\"status\":\"in_progress\"}}", id);
+    world_event(w,
+                "{\"type\":\"response.created\",\"event_id\":\"e\",\"response\":{\"id\":\"%s\","
+                "\"status\":\"in_progress\"}}",
+                id);
 }
 
 /* `ms` of speech in item `item` of response `id`, in 200 ms deltas. */
@@ -176,16 +178,20 @@ static inline void world_speak(struct world *w, const char *id, const char *item
     for (; ms > 0; ms -= 200) {
         size_t n = (size_t)(ms < 200 ? ms : 200) * 8;
         size_t chars = base64_encode(audio, raw, n);
-        world_event(w, "{\"type\":\"response.output_audio.delta\",\"event_id\":\"e\","
-                       "\"response_id\":\"%s\",\"item_id\":\"%s\",\"output_index\":0,"
-                       "\"content_index\":0,\"delta\":\"%.*s\"}", id, item, (int)chars, audio);
+        world_event(w,
+                    "{\"type\":\"response.output_audio.delta\",\"event_id\":\"e\","
+                    "\"response_id\":\"%s\",\"item_id\":\"%s\",\"output_index\":0,"
+                    "\"content_index\":0,\"delta\":\"%.*s\"}",
+                    id, item, (int)chars, audio);
     }
 }
 
 static inline void world_done(struct world *w, const char *id, const char *status)
 {
-    world_event(w, "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"%s\","
-                   "\"status\":\"%s\",\"output\":[]}}", id, status);
+    world_event(w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"%s\","
+                "\"status\":\"%s\",\"output\":[]}}",
+                id, status);
 }
 
 /* A whole answer. */
@@ -193,9 +199,11 @@ static inline void world_answer(struct world *w, const char *id, const char *ite
 {
     world_created(w, id);
     world_speak(w, id, item, ms);
-    world_event(w, "{\"type\":\"response.output_audio_transcript.done\",\"event_id\":\"e\","
-                   "\"response_id\":\"%s\",\"item_id\":\"%s\",\"output_index\":0,"
-                   "\"content_index\":0,\"transcript\":\"words of %s\"}", id, item, item);
+    world_event(w,
+                "{\"type\":\"response.output_audio_transcript.done\",\"event_id\":\"e\","
+                "\"response_id\":\"%s\",\"item_id\":\"%s\",\"output_index\":0,"
+                "\"content_index\":0,\"transcript\":\"words of %s\"}",
+                id, item, item);
     world_done(w, id, "completed");
 }
 
@@ -218,24 +226,32 @@ static inline void world_caller(struct world *w, int ms)
 
 static inline void world_speech_starts(struct world *w, const char *item, int at_ms)
 {
-    world_event(w, "{\"type\":\"input_audio_buffer.speech_started\",\"event_id\":\"e\","
-                   "\"audio_start_ms\":%d,\"item_id\":\"%s\"}", at_ms, item);
+    world_event(w,
+                "{\"type\":\"input_audio_buffer.speech_started\",\"event_id\":\"e\","
+                "\"audio_start_ms\":%d,\"item_id\":\"%s\"}",
+                at_ms, item);
 }
 
 static inline void world_speech_stops(struct world *w, const char *item, int at_ms)
 {
-    world_event(w, "{\"type\":\"input_audio_buffer.speech_stopped\",\"event_id\":\"e\","
-                   "\"audio_end_ms\":%d,\"item_id\":\"%s\"}", at_ms, item);
-    world_event(w, "{\"type\":\"input_audio_buffer.committed\",\"event_id\":\"e\",\"item_id\":"
-                   "\"%s\",\"previous_item_id\":null}", item);
+    world_event(w,
+                "{\"type\":\"input_audio_buffer.speech_stopped\",\"event_id\":\"e\","
+                "\"audio_end_ms\":%d,\"item_id\":\"%s\"}",
+                at_ms, item);
+    world_event(w,
+                "{\"type\":\"input_audio_buffer.committed\",\"event_id\":\"e\",\"item_id\":"
+                "\"%s\",\"previous_item_id\":null}",
+                item);
 }
 
 static inline void world_heard_words(struct world *w, const char *item, const char *words)
 {
-    world_event(w, "{\"type\":\"conversation.item.input_audio_transcription.completed\","
-                   "\"event_id\":\"e\",\"item_id\":\"%s\",\"content_index\":0,\"transcript\":"
-                   "\"%s\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":10,\"output_tokens\":2,"
-                   "\"total_tokens\":12}}", item, words);
+    world_event(w,
+                "{\"type\":\"conversation.item.input_audio_transcription.completed\","
+                "\"event_id\":\"e\",\"item_id\":\"%s\",\"content_index\":0,\"transcript\":"
+                "\"%s\",\"usage\":{\"type\":\"tokens\",\"input_tokens\":10,\"output_tokens\":2,"
+                "\"total_tokens\":12}}",
+                item, words);
 }
 
 #endif

@@ -3,11 +3,11 @@
 
 #include "call_world.h"
 
-#define WITH_CALL(k)  \
-    struct world w;   \
+#define WITH_CALL(k) \
+    struct world w;  \
     world_open(&w, &k)
-#define END_CALL()          \
-    CHECK(!w.broken);       \
+#define END_CALL()    \
+    CHECK(!w.broken); \
     world_close(&w)
 
 TEST(call_greets_first_and_only_when_both_sides_are_there)
@@ -139,7 +139,7 @@ TEST(call_asks_for_one_response_at_a_time)
     world_speech_starts(&w, "u2", 1000);
     world_speech_stops(&w, "u2", 1900);
     CHECK_INT(1, world_count(&w, "response.create")); /* the greeting is still in flight */
-    world_created(&w, "resp_1"); /* it was cut before the engine began it */
+    world_created(&w, "resp_1");                      /* it was cut before the engine began it */
     CHECK(world_did(&w, "response.cancel"));
     world_done(&w, "resp_1", "cancelled");
     CHECK_INT(2, world_count(&w, "response.create")); /* one answer for both turns */
@@ -160,14 +160,18 @@ TEST(call_runs_a_tool_once_and_goes_on_after_it)
     const char *item = "{\"id\":\"fc1\",\"type\":\"function_call\",\"status\":\"completed\","
                        "\"name\":\"query_knowledge_base\",\"call_id\":\"call_1\",\"arguments\":"
                        "\"{\\\"query\\\":\\\"hours\\\"}\"}";
-    world_event(&w, "{\"type\":\"response.output_item.done\",\"event_id\":\"e\",\"response_id\":"
-                    "\"resp_2\",\"output_index\":0,\"item\":%s}", item);
+    world_event(&w,
+                "{\"type\":\"response.output_item.done\",\"event_id\":\"e\",\"response_id\":"
+                "\"resp_2\",\"output_index\":0,\"item\":%s}",
+                item);
     CHECK_INT(1, world_count(&w, "tool 1 query_knowledge_base"));
     world_in(&w, (struct call_input){
                      .type = CALL_IN_TOOL, .number = 1, .ok = true, .text = STR("{\"k\":1}")});
     CHECK_INT(0, world_count(&w, "function_call_output")); /* not before response.done */
-    world_event(&w, "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_2\","
-                    "\"status\":\"completed\",\"output\":[%s]}}", item);
+    world_event(&w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_2\","
+                "\"status\":\"completed\",\"output\":[%s]}}",
+                item);
     CHECK_INT(1, world_count(&w, "tool 1"));
     CHECK_INT(1, world_count(&w, "function_call_output"));
     CHECK_INT(3, world_count(&w, "\"type\":\"response.create\""));
@@ -183,10 +187,11 @@ TEST(call_says_a_filler_and_times_a_slow_tool_out)
     world_speech_starts(&w, "u1", 100);
     world_speech_stops(&w, "u1", 900);
     world_created(&w, "resp_1");
-    world_event(&w, "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
-                    "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
-                    "\"function_call\",\"status\":\"completed\",\"name\":\"slow\",\"call_id\":"
-                    "\"call_1\",\"arguments\":\"{}\"}]}}");
+    world_event(&w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
+                "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
+                "\"function_call\",\"status\":\"completed\",\"name\":\"slow\",\"call_id\":"
+                "\"call_1\",\"arguments\":\"{}\"}]}}");
     world_wait(&w, 1300);
     CHECK(world_did(&w, "One moment, please"));
     CHECK(world_did(&w, "\"conversation\":\"none\""));
@@ -300,10 +305,11 @@ TEST(call_hangs_up_after_the_goodbye_was_heard)
     world_begin(&w);
     world_created(&w, "resp_1");
     world_speak(&w, "resp_1", "item_1", 2000);
-    world_event(&w, "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
-                    "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
-                    "\"function_call\",\"status\":\"completed\",\"name\":\"end_call\",\"call_id\":"
-                    "\"call_1\",\"arguments\":\"{}\"}]}}");
+    world_event(&w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
+                "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
+                "\"function_call\",\"status\":\"completed\",\"name\":\"end_call\",\"call_id\":"
+                "\"call_1\",\"arguments\":\"{}\"}]}}");
     world_wait(&w, 1900);
     CHECK(!world_did(&w, "hangup"));
     world_wait(&w, 200);
@@ -319,10 +325,11 @@ TEST(call_stays_when_the_caller_speaks_over_the_goodbye)
     world_begin(&w);
     world_created(&w, "resp_1");
     world_speak(&w, "resp_1", "item_1", 2000);
-    world_event(&w, "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
-                    "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
-                    "\"function_call\",\"status\":\"completed\",\"name\":\"end_call\",\"call_id\":"
-                    "\"call_1\",\"arguments\":\"{}\"}]}}");
+    world_event(&w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
+                "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
+                "\"function_call\",\"status\":\"completed\",\"name\":\"end_call\",\"call_id\":"
+                "\"call_1\",\"arguments\":\"{}\"}]}}");
     world_wait(&w, 500);
     world_speech_starts(&w, "u1", 400);
     world_speech_stops(&w, "u1", 1400);
@@ -395,11 +402,12 @@ TEST(call_counts_money_and_stops_at_the_cap)
     world_begin(&w);
     world_created(&w, "resp_1");
     world_speak(&w, "resp_1", "item_1", 200);
-    world_event(&w, "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
-                    "\"status\":\"completed\",\"output\":[],\"usage\":{\"total_tokens\":1100,"
-                    "\"input_tokens\":100,\"output_tokens\":1000,\"input_token_details\":{"
-                    "\"text_tokens\":100,\"audio_tokens\":0},\"output_token_details\":{"
-                    "\"text_tokens\":0,\"audio_tokens\":1000}}}}");
+    world_event(&w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
+                "\"status\":\"completed\",\"output\":[],\"usage\":{\"total_tokens\":1100,"
+                "\"input_tokens\":100,\"output_tokens\":1000,\"input_token_details\":{"
+                "\"text_tokens\":100,\"audio_tokens\":0},\"output_token_details\":{"
+                "\"text_tokens\":0,\"audio_tokens\":1000}}}}");
     CHECK_INT(64000000, call_cost_nanousd(w.call)); /* 1000 tokens at $64 a million */
     CHECK(world_did(&w, "call.cost_cap"));
     END_CALL();
