@@ -18,6 +18,7 @@ if curl -fs -m 2 "$url/api/health" >/dev/null 2>&1; then
 fi
 
 mkdir -p build
+: >build/server.started
 $callee serve --listen "$listen" --public-url "$url" --data "$data" --demo --show-calls \
     2>build/server.log &
 server=$!
@@ -49,9 +50,17 @@ $callee dial --url "$url" --to "$number" --data "$data" \
 
 echo
 echo "The caller's side: $(tail -1 build/dial.log)"
-call=$(ls -t "$data/journals" | grep '\.jrn$' | head -1)
-$callee journal export --data "$data" "${call%.jrn}" --wav build/demo-call.wav \
-    --json build/demo-call.json >/dev/null && echo "Both sides as a stereo recording: build/demo-call.wav"
+# The call's own journal is copied together off the loop, so it may take a moment to appear.
+tries=0
+until call=$(find "$data/journals" -maxdepth 1 -name '*.jrn' -newer build/server.started | head -1) &&
+    [ -n "$call" ] || [ $tries -gt 50 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+done
+[ -z "$call" ] || {
+    $callee journal export "$call" --wav build/demo-call.wav --json build/demo-call.json >/dev/null
+    echo "Both sides as a stereo recording: build/demo-call.wav, in words: build/demo-call.json"
+}
 echo
 if [ "${1:-}" = --once ]; then
     stop

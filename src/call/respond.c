@@ -136,7 +136,7 @@ void answer_next(struct call *c)
 void answer_created(struct call *c, const struct rt_event *ev)
 {
     struct answer *a = &c->answer;
-    if (a->state == ANSWER_ACTIVE) {
+    if (a->state == ANSWER_ACTIVE || c->link != LINK_READY) {
         fx_note(c, "call.unexpected_response", "id=%.*s", STR_FMT(ev->response.id));
         return;
     }

@@ -1,5 +1,6 @@
 #include "session/recover.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/js.h"
@@ -7,6 +8,8 @@
 #include "journal/journal.h"
 #include "journal/replay.h"
 #include "session/turn_row.h"
+
+enum { RECOVER_PATH_BYTES = 4352 };
 
 struct work {
     struct store *store;
@@ -31,16 +34,15 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* Ends the call where its journal ends and stores what that makes final. */
+/* Ends the call where its journal ends and stores every turn; those that are there already are
+ * replaced by the same. */
 static void finish(struct work *w, const struct journal_recovered *rec, struct replay *replay)
 {
     struct call_input in = {
         .type = CALL_IN_HANGUP, .at_us = rec->last_at_us, .text = STR("server restarted")};
-    struct call_effects effects = call_step(replay->call, &in);
-    for (size_t i = 0; i < effects.count; i++) {
-        if (effects.fx[i].type != CALL_FX_TURN)
-            continue;
-        struct turn_row row = turn_row_of(replay->call, effects.fx[i].item, rec->call_id);
+    (void)call_step(replay->call, &in); /* no effect on a call whose end was recorded */
+    for (const struct call_item *i = call_items(replay->call); i; i = i->next) {
+        struct turn_row row = turn_row_of(replay->call, i, rec->call_id);
         store(w, store_req_turn_put(&row), rec->call_id, "turn");
     }
     json_t *head = NULL;
@@ -79,22 +81,44 @@ static void on_recovered(void *ctx, const struct journal_recovered *rec)
     journal_reader_close(reader);
 }
 
-/* Rows without an end that no journal knows of: the crash came before the first flush. */
-static void close_rest(struct work *w)
+/* A call whose own journal was finished, but the crash came before the store knew. */
+static bool recover_finished(struct work *w, const char *journal_dir, const char *call_id)
+{
+    char path[RECOVER_PATH_BYTES];
+    struct journal_reader *reader;
+    struct journal_record r;
+    struct journal_recovered rec = {.call_id = call_id, .path = path};
+    struct err_detail why;
+    snprintf(path, sizeof(path), "%s/%s.jrn", journal_dir, call_id);
+    if (journal_reader_open(&reader, path, &why) != OK)
+        return false;
+    while (journal_reader_next(reader, &r, &why) == OK) {
+        rec.last_at_us = r.at_us;
+        if (r.type == JOURNAL_HEAD)
+            rec.head = r.payload;
+    }
+    on_recovered(w, &rec);
+    journal_reader_close(reader);
+    return true;
+}
+
+/* Rows without an end that no segment knows of. */
+static void close_rest(struct work *w, const char *journal_dir)
 {
     struct store_req *r = store_req_calls_open();
-    if (store_run(w->store, r) == OK) {
-        for (size_t i = 0; i < r->calls_count; i++) {
-            struct call_row row = {.id = r->calls[i].id,
-                                   .status = STR("failed"),
-                                   .end_reason = STR("server restarted"),
-                                   .ended_at_ms = r->calls[i].started_at_ms};
-            store(
-                w,
-                store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON),
-                row.id.p, "call");
-            w->calls++;
-        }
+    size_t count = store_run(w->store, r) == OK ? r->calls_count : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (recover_finished(w, journal_dir, r->calls[i].id.p))
+            continue;
+        /* The crash came before the first flush: nothing was said yet. */
+        struct call_row row = {.id = r->calls[i].id,
+                               .status = STR("failed"),
+                               .end_reason = STR("server restarted"),
+                               .ended_at_ms = r->calls[i].started_at_ms};
+        store(w,
+              store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON),
+              row.id.p, "call");
+        w->calls++;
     }
     store_req_free(r);
 }
@@ -106,7 +130,7 @@ enum err recover_calls(struct store *store, const char *journal_dir, size_t *cal
     enum err err = journal_recover(journal_dir, on_recovered, &w, detail);
     if (err != OK)
         return err;
-    close_rest(&w);
+    close_rest(&w, journal_dir);
     *calls = w.calls;
     if (w.err != OK)
         return err_explain(detail, ERR_IO, "recovered calls could not be stored; see the log");
