@@ -12,6 +12,7 @@ enum {
     FRAMES_FIRST = 256,
     FEED_SAMPLES = 1600, /* 200 ms */
     FEED_FRAMES = 32,    /* what they can complete */
+    SURE = 650,          /* permille of confidence that needs no second pass */
 };
 
 /* Where the first utterance of a call starts: the mean of telephone speech through front.h. */
@@ -121,6 +122,8 @@ void stt_utterance_partial(struct stt_utterance *u, struct buf *out)
 static void take_result(const struct stt_utterance *u, struct stt_result *out)
 {
     ps_decoder_t *ps = u->decoder->ps;
+    buf_reset(&out->text);
+    out->confidence = out->words = 0;
     buf_put_str(&out->text, str_of(ps_get_hyp(ps, NULL)));
     logmath_t *lmath = ps_get_logmath(ps);
     double sum = 0;
@@ -154,11 +157,15 @@ enum err stt_utterance_end(struct stt_utterance *u, struct stt_result *out,
         ps_end_utt(u->decoder->ps);
         u->ended = true;
     }
-    /* The running mean is a guess on the first utterance of a call: a second pass with the true
-     * one halves its errors. Afterwards it would only cost time. */
-    if (u->frames > 0 && (!live || !u->caller.known))
+    if (live)
+        take_result(u, out);
+    /* The running mean is a guess on the first utterance of a call: a second pass with the true one
+     * halves its errors. Afterwards, or when it went well, that would only cost time. */
+    bool doubtful = !u->caller.known && out->confidence < SURE;
+    if (u->frames > 0 && (!live || doubtful)) {
         decoder_run(u->decoder, u->cep, u->frames);
-    take_result(u, out);
+        take_result(u, out);
+    }
     if (caller && live) {
         decoder_get_mean(u->decoder, caller->mean);
         caller->known = true;
