@@ -34,17 +34,41 @@ static void metric(struct buf *b, const char *name, const char *type, const char
                type, name, (unsigned long long)v);
 }
 
-static bool is_local(const char *peer)
+static bool is_loopback(struct str address)
 {
-    return strncmp(peer, "127.", 4) == 0 || strcmp(peer, "::1") == 0 ||
-           strncmp(peer, "::ffff:127.", 11) == 0;
+    return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
+           str_starts(address, STR("::ffff:127."));
+}
+
+static bool is_trusted(const struct api *a, struct str peer)
+{
+    struct str list = str_of(a->opts.trusted_proxies);
+    while (list.p && list.len)
+        if (str_eq(str_trim(str_take_until(&list, ',')), peer))
+            return true;
+    return false;
+}
+
+/* Whether the request was made on this machine. A proxy on this machine makes everybody look so:
+ * one that is trusted names the client (the last entry of X-Forwarded-For, its own), and behind one
+ * that is not nobody is taken for local. */
+static bool is_local(const struct api *a, const struct http_exchange *ex)
+{
+    struct str peer = str_of(http_peer(ex));
+    struct str forwarded = http_header(ex, "x-forwarded-for");
+    if (!forwarded.p)
+        return is_loopback(peer) && !http_header(ex, "forwarded").p && !http_header(ex, "via").p;
+    struct str client = STR("");
+    while (forwarded.p)
+        client = str_trim(str_take_until(&forwarded, ','));
+    return is_trusted(a, peer) && is_loopback(client);
 }
 
 /* Prometheus text format 0.0.4. */
 static void on_metrics(void *ctx, struct http_exchange *ex)
 {
     const struct api *a = ctx;
-    if (!a->opts.metrics_public && !is_local(http_peer(ex))) {
+    if (!a->opts.metrics_public && !is_local(a, ex)) {
         http_reply_problem(ex, 403, "Forbidden", "Metrics are served to this machine only.");
         return;
     }

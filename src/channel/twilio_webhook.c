@@ -175,6 +175,19 @@ static struct question *question_new(struct twilio_channel *t, struct http_excha
 
 /* -- the routes -- */
 
+/* A caller who withholds the number comes as a word or as one of the numbers that spell it on a
+ * keypad (Twilio documentation, "Why am I getting calls from these strange numbers?"). */
+static struct str caller_number(struct str from)
+{
+    static const char *const nobody[] = {"anonymous", "restricted", "unavailable",  "unknown",
+                                         "private",   "+266696687", "+86282452253", "+7378742833",
+                                         "+8656696",  "+2562533",   "266696687",    "7378742833"};
+    for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++)
+        if (str_eq_nocase(from, str_of(nobody[i])))
+            return STR("");
+    return from;
+}
+
 void twilio_on_voice(void *ctx, struct http_exchange *ex)
 {
     struct twilio_channel *t = ctx;
@@ -183,7 +196,7 @@ void twilio_on_voice(void *ctx, struct http_exchange *ex)
         return;
     struct channel_call call = {.channel = STR("twilio"),
                                 .carrier_id = param(&w, "CallSid"),
-                                .from = param(&w, "From"),
+                                .from = caller_number(param(&w, "From")),
                                 .to = param(&w, "To"),
                                 .direction = param(&w, "Direction")};
     if (call.carrier_id.len == 0 || call.carrier_id.len >= TWILIO_SID_BYTES_MAX ||

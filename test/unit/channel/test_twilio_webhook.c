@@ -113,6 +113,27 @@ TEST(without_a_token_or_a_public_url_everything_is_refused)
     }
 }
 
+TEST(a_withheld_number_is_no_number)
+{
+    const struct twilio_channel_opts open = {.insecure_streams = true};
+    const char *const withheld[] = {"anonymous", "Restricted", "%2B266696687"};
+    unsigned empty = 0;
+    for (size_t i = 0; i < sizeof(withheld) / sizeof(withheld[0]); i++) {
+        struct world w;
+        char form[200];
+        world_open(&w, &open);
+        w.answer = (struct channel_answer){.verdict = CHANNEL_HANGUP};
+        snprintf(form, sizeof(form), "CallSid=CA1&From=%s&To=%%2B15055550100&Direction=inbound",
+                 withheld[i]);
+        fetch(&w, "POST", "/api/twilio/voice", NULL, form);
+        empty += !contains(buf_str(&w.told), "anonymous") &&
+                 !contains(buf_str(&w.told), "estricted") &&
+                 !contains(buf_str(&w.told), "266696687") && w.told.len > 0;
+        world_close(&w);
+    }
+    CHECK_INT(3, empty);
+}
+
 TEST(with_checks_off_the_urls_are_made_from_the_host_header)
 {
     struct world w;
