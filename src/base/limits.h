@@ -169,7 +169,7 @@
 #define JOURNAL_PAYLOAD_BYTES_MAX   (17u << 20) /* one engine event as it arrived, and some */
 #define JOURNAL_STAGE_BYTES         (64 << 10)  /* records of one call between two flushes */
 #define JOURNAL_BUFFER_BYTES        (256 << 10)
-#define JOURNAL_BUFFERS_KEEP        32 /* for reuse: fresh memory costs more than a copy */
+#define JOURNAL_BUFFERS_KEEP        32          /* for reuse: fresh memory costs more than a copy */
 #define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20)  /* more not on disk: audio is no longer kept */
 #define JOURNAL_BACKLOG_BYTES       (32 << 20)  /* more not on disk: only ends of calls are kept */
 #define JOURNAL_SEGMENT_BYTES       (64 << 20)  /* so that finished calls free their disk space */
@@ -206,10 +206,10 @@
 
 /* -- session -- */
 #define VOICEQ_BYTES_MAX               (8u << 20) /* 17 minutes of speech: no answer is so long */
-#define SESSION_HELD_BYTES_MAX         240000 /* 30 s of the caller while no engine is ready */
-#define SESSION_HELD_PIECE_BYTES       4000   /* held audio goes to the engine in half seconds */
-#define SESSION_STREAM_WAIT_MS         15000  /* from the webhook to the stream */
-#define SESSION_BAD_EVENTS_MAX         20     /* unreadable engine events before it is given up */
+#define SESSION_HELD_BYTES_MAX         240000     /* 30 s of the caller while no engine is ready */
+#define SESSION_HELD_PIECE_BYTES       4000  /* held audio goes to the engine in half seconds */
+#define SESSION_STREAM_WAIT_MS         15000 /* from the webhook to the stream */
+#define SESSION_BAD_EVENTS_MAX         20    /* unreadable engine events before it is given up */
 #define SESSION_AFTERMATH_MAX          4096 /* ended calls whose carrier may still ask what to do */
 #define SESSION_AFTERMATH_MS           60000  /* and for how long */
 #define SESSION_PROMPTS_MAX            64     /* texts kept synthesised, per loop */
@@ -239,8 +239,7 @@
 #define LOCAL_ITEMS_MAX        512        /* of a conversation; the oldest are forgotten */
 #define LOCAL_TURNS_MAX        8          /* of the caller waiting for recognition */
 #define LOCAL_WANTS_MAX        8          /* out-of-band responses waiting for their turn */
-#define LOCAL_EVENTS_BYTES_MAX (8u << 20) /* server events not yet taken: a full answer and more \
-                                           */
+#define LOCAL_EVENTS_BYTES_MAX (8u << 20) /* server events not yet taken: a long answer */
 #define LOCAL_MODELS_MAX       64         /* vocabularies kept ready */
 #define LOCAL_SPEECH_BYTES_MAX (4u << 20) /* one sentence as audio/pcm at 24 kHz */
 #define LOCAL_EVENT_BYTES_MAX  (1u << 20) /* one server event, or one client event */
@@ -248,8 +247,7 @@
 #define LOCAL_PREFIX_MS_MAX    1000       /* audio kept from before a turn */
 
 /* -- app -- */
-#define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, recognition, synthesis; each a listener waits for \
-                                    */
+#define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, hearing, speaking: a listener waits for each */
 #define WORKER_BACK_QUEUE_MAX 4096 /* reads of the database and the rest */
 
 #endif

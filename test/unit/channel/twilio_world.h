@@ -246,8 +246,8 @@ static void http_closed(void *ctx, enum err why)
 
 /* One request on a connection of its own; runs the loop until the answer is whole (or, when the
  * host holds its answer, until it was asked). */
-static inline void fetch(struct world *w, const char *method, const char *target, const char *signature,
-                  const char *form)
+static inline void fetch(struct world *w, const char *method, const char *target,
+                         const char *signature, const char *form)
 {
     static const struct conn_events events = {
         .on_open = http_opened, .on_data = http_data, .on_closed = http_closed};
@@ -311,7 +311,7 @@ static void carrier_closed(void *ctx, unsigned code, struct str reason)
 /* Connects a stream with a signature over `signed_url` (NULL = none), runs the script until the
  * carrier's side and the host's are both over. */
 static inline void stream(struct world *w, const char *path, const char *signed_url,
-                   const char *const *script)
+                          const char *const *script)
 {
     static const struct ws_events events = {
         .on_open = carrier_open, .on_text = carrier_text, .on_closed = carrier_closed};
