@@ -14,6 +14,17 @@
 #define CALLEE_VERSION "0"
 #endif
 
+/* A prompt or a long event is seldom; what it needed is given back. */
+enum { KEEP_BYTES = 8 << 10 };
+
+static void buf_done(struct buf *b)
+{
+    if (b->cap > KEEP_BYTES)
+        buf_release(b);
+    else
+        buf_reset(b);
+}
+
 /* -- the heart: one input at a time -- */
 
 static void append_effects(struct session *s, int64_t at_us, const struct call_effects *effects)
@@ -28,15 +39,16 @@ static void append_effects(struct session *s, int64_t at_us, const struct call_e
     bool forwarded = effects->count == 1 && effects->fx[0].type == CALL_FX_ENGINE_APPEND;
     journal_append(s->journal, JOURNAL_EFFECTS, at_us, str_n(crc, sizeof(crc)),
                    forwarded ? STR_NONE : buf_str(&s->lines));
+    buf_done(&s->lines);
 }
 
 static void step(struct session *s, struct call_input *in)
 {
     in->at_us = loop_now_us(s->part->loop);
-    buf_reset(&s->record);
     call_input_write(&s->record, in, s->config.recording);
     journal_append(s->journal, (uint16_t)(JOURNAL_INPUT + in->type), in->at_us, buf_str(&s->record),
                    STR_NONE);
+    buf_done(&s->record);
     struct call_effects effects = call_step(s->call, in);
     append_effects(s, in->at_us, &effects);
     session_perform(s, in, &effects);
@@ -66,6 +78,7 @@ void session_feed(struct session *s, struct call_input *in)
 static void on_timer(void *ctx)
 {
     struct session *s = ctx;
+    s->armed_us = 0;
     s->open++; /* a fed input may end the call; stay until we are through */
     for (uint32_t t = 1; t < CALL_TIMER_COUNT && !s->ended; t++) {
         if (s->timer_at[t] == 0 || s->timer_at[t] > loop_now_us(s->part->loop))
@@ -86,8 +99,12 @@ void session_arm_timer(struct session *s)
             next = s->timer_at[t];
     if (next == 0 || s->ended) {
         loop_timer_cancel(s->timer);
+        s->armed_us = 0;
         return;
     }
+    if (s->armed_us == next) /* as after nearly every frame */
+        return;
+    s->armed_us = next;
     int64_t wait_us = next - loop_now_us(s->part->loop);
     loop_timer_set(s->timer, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0);
 }

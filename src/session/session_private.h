@@ -52,6 +52,7 @@ struct session {
     struct voiceq voice;
     struct buf held; /* mu-law of the caller while no engine is ready */
     struct loop_timer *timer;
+    int64_t armed_us; /* when `timer` fires; 0 = it is not set */
     int64_t timer_at[CALL_TIMER_COUNT];
     struct prompt_slot *prompts;
     struct tool_slot *tools;
