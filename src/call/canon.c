@@ -9,6 +9,25 @@
 
 /* -- effects -- */
 
+/* " 160". Some of these lines are written for every frame, and printf is slow. */
+static void write_number(struct buf *b, uint32_t number)
+{
+    char text[10];
+    size_t at = sizeof(text);
+    do
+        text[--at] = (char)('0' + number % 10);
+    while (number /= 10);
+    buf_put_byte(b, ' ');
+    buf_put(b, text + at, sizeof(text) - at);
+}
+
+static void write_counted(struct buf *b, struct str name, uint32_t number)
+{
+    buf_put_str(b, name);
+    write_number(b, number);
+    buf_put_byte(b, '\n');
+}
+
 static void write_usage(struct buf *b, const struct rt_usage *u)
 {
     buf_printf(b,
@@ -66,19 +85,31 @@ static void write_id(struct buf *b, const char *name, struct str id)
 {
     buf_put_str(b, str_of(name));
     buf_put_byte(b, ' ');
-    for (size_t i = 0; i < id.len; i++)
+    size_t plain = 0;
+    while (plain < id.len && (unsigned char)id.p[plain] > ' ')
+        plain++;
+    buf_put(b, id.p, plain);
+    for (size_t i = plain; i < id.len; i++)
         buf_put_byte(b, (unsigned char)id.p[i] > ' ' ? (unsigned char)id.p[i] : '?');
+}
+
+static void write_play(struct buf *b, const struct call_fx *fx)
+{
+    write_id(b, "play", fx->text);
+    write_number(b, fx->offset);
+    write_number(b, fx->len);
+    write_number(b, fx->pad);
+    buf_put_byte(b, '\n');
 }
 
 void call_fx_write(struct buf *b, const struct call_fx *fx)
 {
     switch (fx->type) {
     case CALL_FX_PLAY:
-        write_id(b, "play", fx->text);
-        buf_printf(b, " %u %u %u\n", fx->offset, fx->len, fx->pad);
+        write_play(b, fx);
         break;
     case CALL_FX_MARK:
-        buf_printf(b, "mark %u\n", fx->number);
+        write_counted(b, STR("mark"), fx->number);
         break;
     case CALL_FX_CLEAR:
         buf_put_str(b, STR("clear\n"));
@@ -91,13 +122,14 @@ void call_fx_write(struct buf *b, const struct call_fx *fx)
         break;
     case CALL_FX_QUEUE:
         write_id(b, "queue", fx->text);
-        buf_printf(b, " %u\n", fx->len);
+        write_number(b, fx->len);
+        buf_put_byte(b, '\n');
         break;
     case CALL_FX_DISCARD:
         buf_put_str(b, STR("discard\n"));
         break;
     case CALL_FX_ENGINE_OPEN:
-        buf_printf(b, "engine_open %u\n", fx->number);
+        write_counted(b, STR("engine_open"), fx->number);
         break;
     case CALL_FX_ENGINE_CLOSE:
         buf_put_str(b, STR("engine_close\n"));
@@ -106,10 +138,10 @@ void call_fx_write(struct buf *b, const struct call_fx *fx)
         write_named(b, "engine_send", fx->text);
         break;
     case CALL_FX_ENGINE_APPEND:
-        buf_printf(b, "append %u\n", fx->len);
+        write_counted(b, STR("append"), fx->len);
         break;
     case CALL_FX_HOLD:
-        buf_printf(b, "hold %u\n", fx->len);
+        write_counted(b, STR("hold"), fx->len);
         break;
     case CALL_FX_RELEASE:
         buf_put_str(b, STR("release\n"));
@@ -124,7 +156,7 @@ void call_fx_write(struct buf *b, const struct call_fx *fx)
         write_tool(b, fx);
         break;
     case CALL_FX_TOOL_CANCEL:
-        buf_printf(b, "tool_cancel %u\n", fx->number);
+        write_counted(b, STR("tool_cancel"), fx->number);
         break;
     case CALL_FX_TIMER:
         buf_printf(b, "timer %u %lld\n", fx->number, (long long)fx->at_us);
