@@ -23,6 +23,9 @@ static const char usage[] =
     "account that these settings name, and says what to do. Exit code 1 if something fails.";
 
 static void print_line(const char *verdict, const char *topic, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
+
+static void print_line(const char *verdict, const char *topic, const char *fmt, va_list args)
 {
     printf("%-5s %-12s ", verdict, topic);
     vprintf(fmt, args);

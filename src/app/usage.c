@@ -5,6 +5,8 @@
 
 #include "app/commands.h"
 
+static void complain(const char *fmt, va_list args) __attribute__((format(printf, 1, 0)));
+
 static void complain(const char *fmt, va_list args)
 {
     char line[1024];
