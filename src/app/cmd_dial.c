@@ -95,7 +95,7 @@ static const struct flag_row flag_rows[] = {
     {"pause", FLAG_FN, 0, 0, 0, take_ms, "MS", "stay silent"},
     {"interrupt-after", FLAG_FN, 0, 0, 0, take_ms, "MS",
      "the next utterance starts MS after the agent began to speak"},
-    {"speak-with", FLAG_TEXT, AT(voice), 0, 0, NULL, "VOICE",
+    {"voice", FLAG_TEXT, AT(voice), 0, 0, NULL, "VOICE",
      "caller's voice: rms (default), slt, awb, kal16, tone"},
     {"settle", FLAG_MS, TALK(settle_ms), 100, 60000, NULL, "MS",
      "silence after which the agent has finished (700)"},
@@ -271,7 +271,7 @@ static int prepare_and_run(struct dial_flags *f, const struct app_config *c)
     f->opts.print = !f->json;
     f->opts.many = f->calls > 1;
     if (!voice_known(f->voice))
-        return command_usage("--speak-with: there is no voice \"%.40s\"", f->voice);
+        return command_usage("--voice: there is no voice \"%.40s\"", f->voice);
     if (f->interrupt_ms >= 0)
         return command_usage("--interrupt-after needs an utterance behind it");
     if (f->save && f->calls > 1)

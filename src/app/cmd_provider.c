@@ -51,8 +51,7 @@ static const struct flag_row flag_rows[] = {
      "audio leaves N times faster than it is spoken (8); 0 = all at once"},
     {"latency", FLAG_MS, OPT(latency_ms), 0, 60000, NULL, "MS", "end of turn to the answer (0)"},
     {"key", FLAG_TEXT, OPT(key), 0, 0, NULL, "KEY", "the only key accepted (any)"},
-    {"say-with", FLAG_TEXT, OPT(voice), 0, 0, NULL, "VOICE",
-     "kal16 (default), slt, rms, awb, tone"},
+    {"voice", FLAG_TEXT, OPT(voice), 0, 0, NULL, "VOICE", "kal16 (default), slt, rms, awb, tone"},
     {"json", FLAG_SWITCH, AT(json), 0, 0, NULL, NULL, "print the figures as JSON at the end"},
 };
 

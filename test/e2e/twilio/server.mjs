@@ -270,7 +270,7 @@ async function insecure(providerUrl) {
 }
 
 async function main() {
-  const provider = start(program, ['provider', '--listen', '127.0.0.1:0', '--say-with', 'tone']);
+  const provider = start(program, ['provider', '--listen', '127.0.0.1:0', '--voice', 'tone']);
   const url = (await provider.line(/listening on (ws:\S+)/))[1];
   const port = await freePort();
   base = `http://127.0.0.1:${port}`;
