@@ -14,7 +14,8 @@
 /* A text and, once it was made, its audio. Shared between the cache and the job that makes it. */
 struct entry {
     struct worker_job job; /* first */
-    struct prompts *owner;
+    bool orphan;           /* its cache is gone: it goes when the job comes back */
+    enum tts_voice voice;
     struct entry *next; /* newest first */
     char *text;
     struct buf mulaw;  /* while it is made */
@@ -67,7 +68,9 @@ void prompts_close(struct prompts *p)
     while (p->entries) {
         struct entry *e = p->entries;
         p->entries = e->next;
-        entry_free(e);
+        e->orphan = true;
+        if (e->ready)
+            entry_free(e);
     }
     mem_free(p);
 }
@@ -79,7 +82,7 @@ static void synthesise(struct worker_job *job)
     struct str rest = str_of(e->text), sentence;
     while (sentence_next(&rest, &sentence)) {
         struct tts_audio audio;
-        if (tts_say(e->owner->voice, sentence, 1000, &audio) != OK)
+        if (tts_say(e->voice, sentence, 1000, &audio) != OK)
             continue;
         unsigned char *to = buf_reserve(&e->mulaw, audio.count);
         if (to) {
@@ -109,6 +112,10 @@ static void answer_waits(void *ctx)
 static void on_synthesised(struct worker_job *job)
 {
     struct entry *e = (struct entry *)job;
+    if (e->orphan) {
+        entry_free(e);
+        return;
+    }
     e->len = (uint32_t)e->mulaw.len;
     e->ready = true;
     buf_release(&e->mulaw);
@@ -141,7 +148,8 @@ static struct entry *find_or_make(struct prompts *p, struct str text)
             return e;
     trim(p);
     struct entry *e = mem_zalloc(sizeof(*e));
-    *e = (struct entry){.owner = p, .text = mem_strndup(text.p, text.len), .next = p->entries};
+    *e = (struct entry){
+        .voice = p->voice, .text = mem_strndup(text.p, text.len), .next = p->entries};
     e->job = (struct worker_job){.work = synthesise, .done = on_synthesised};
     buf_init(&e->mulaw, SESSION_PROMPT_BYTES_MAX);
     buf_init(&e->base64, base64_encoded_len(SESSION_PROMPT_BYTES_MAX));

@@ -9,7 +9,8 @@
 
 struct entry {
     struct worker_job job; /* first */
-    struct vocabs *owner;
+    bool orphan;           /* its cache is gone: it goes when its job comes back */
+    struct store *store;
     struct entry *next;
     char *business_id;
     struct arena mem;
@@ -42,6 +43,18 @@ struct vocabs *vocabs_open(struct loop *l, struct worker_pool *pool, struct stor
     return v;
 }
 
+static void entry_free(struct entry *e)
+{
+    while (e->waits) {
+        struct vocab_wait *w = e->waits;
+        e->waits = w->next;
+        mem_free(w);
+    }
+    arena_fini(&e->mem);
+    mem_free(e->business_id);
+    mem_free(e);
+}
+
 void vocabs_close(struct vocabs *v)
 {
     if (!v)
@@ -49,14 +62,9 @@ void vocabs_close(struct vocabs *v)
     while (v->entries) {
         struct entry *e = v->entries;
         v->entries = e->next;
-        while (e->waits) {
-            struct vocab_wait *w = e->waits;
-            e->waits = w->next;
-            mem_free(w);
-        }
-        arena_fini(&e->mem);
-        mem_free(e->business_id);
-        mem_free(e);
+        e->orphan = true;
+        if (e->ready)
+            entry_free(e);
     }
     mem_free(v);
 }
@@ -65,7 +73,7 @@ void vocabs_close(struct vocabs *v)
 static void read_sentences(struct worker_job *job)
 {
     struct entry *e = (struct entry *)job;
-    e->err = knowledge_vocabulary(e->owner->store, str_of(e->business_id), &e->mem, &e->sentences);
+    e->err = knowledge_vocabulary(e->store, str_of(e->business_id), &e->mem, &e->sentences);
 }
 
 static void answer_waits(void *ctx)
@@ -84,6 +92,10 @@ static void answer_waits(void *ctx)
 static void on_read(struct worker_job *job)
 {
     struct entry *e = (struct entry *)job;
+    if (e->orphan) {
+        entry_free(e);
+        return;
+    }
     e->ready = true;
     if (e->err == OK)
         e->vocabulary = (struct engine_vocabulary){
@@ -100,7 +112,8 @@ static struct entry *find_or_make(struct vocabs *v, const char *business_id)
         if (strcmp(e->business_id, business_id) == 0)
             return e;
     struct entry *e = mem_zalloc(sizeof(*e));
-    *e = (struct entry){.owner = v, .business_id = mem_strdup(business_id), .next = v->entries};
+    *e = (struct entry){
+        .store = v->store, .business_id = mem_strdup(business_id), .next = v->entries};
     e->job = (struct worker_job){.work = read_sentences, .done = on_read};
     arena_init(&e->mem, SESSION_VOCABULARY_BYTES_MAX);
     v->entries = e;
