@@ -207,6 +207,17 @@ static inline void world_answer(struct world *w, const char *id, const char *ite
     world_done(w, id, "completed");
 }
 
+/* The end of a response that calls tool `name` with call id "call_1". */
+static inline void world_calls(struct world *w, const char *id, const char *name)
+{
+    world_event(w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"%s\","
+                "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
+                "\"function_call\",\"status\":\"completed\",\"name\":\"%s\",\"call_id\":"
+                "\"call_1\",\"arguments\":\"{}\"}]}}",
+                id, name);
+}
+
 /* Every mark sent so far comes back now. */
 static inline void world_echo(struct world *w)
 {
@@ -242,6 +253,22 @@ static inline void world_speech_stops(struct world *w, const char *item, int at_
                 "{\"type\":\"input_audio_buffer.committed\",\"event_id\":\"e\",\"item_id\":"
                 "\"%s\",\"previous_item_id\":null}",
                 item);
+}
+
+/* The caller says something. */
+static inline void world_turn(struct world *w, const char *item)
+{
+    world_speech_starts(w, item, 100);
+    world_speech_stops(w, item, 900);
+}
+
+/* Both sides are there, and a greeting of `ms` was heard. */
+static inline void world_greet(struct world *w, int ms)
+{
+    world_begin(w);
+    world_answer(w, "resp_1", "item_1", ms);
+    world_wait(w, ms + 100);
+    world_echo(w);
 }
 
 static inline void world_heard_words(struct world *w, const char *item, const char *words)

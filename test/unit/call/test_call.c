@@ -134,8 +134,7 @@ TEST(call_asks_for_one_response_at_a_time)
     WITH_CALL(k);
     world_begin(&w);
     CHECK_INT(1, world_count(&w, "response.create"));
-    world_speech_starts(&w, "u1", 100);
-    world_speech_stops(&w, "u1", 900);
+    world_turn(&w, "u1");
     world_speech_starts(&w, "u2", 1000);
     world_speech_stops(&w, "u2", 1900);
     CHECK_INT(1, world_count(&w, "response.create")); /* the greeting is still in flight */
@@ -150,12 +149,8 @@ TEST(call_runs_a_tool_once_and_goes_on_after_it)
 {
     struct call_config k = world_config();
     WITH_CALL(k);
-    world_begin(&w);
-    world_answer(&w, "resp_1", "item_1", 200);
-    world_wait(&w, 300);
-    world_echo(&w);
-    world_speech_starts(&w, "u1", 100);
-    world_speech_stops(&w, "u1", 900);
+    world_greet(&w, 200);
+    world_turn(&w, "u1");
     world_created(&w, "resp_2");
     const char *item = "{\"id\":\"fc1\",\"type\":\"function_call\",\"status\":\"completed\","
                        "\"name\":\"query_knowledge_base\",\"call_id\":\"call_1\",\"arguments\":"
@@ -184,8 +179,7 @@ TEST(call_says_a_filler_and_times_a_slow_tool_out)
     k.greeting = "";
     WITH_CALL(k);
     world_begin(&w);
-    world_speech_starts(&w, "u1", 100);
-    world_speech_stops(&w, "u1", 900);
+    world_turn(&w, "u1");
     world_created(&w, "resp_1");
     world_event(&w,
                 "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
@@ -257,12 +251,8 @@ TEST(call_tells_a_new_session_what_was_said)
 {
     struct call_config k = world_config();
     WITH_CALL(k);
-    world_begin(&w);
-    world_answer(&w, "resp_1", "item_1", 400);
-    world_wait(&w, 500);
-    world_echo(&w);
-    world_speech_starts(&w, "u1", 100);
-    world_speech_stops(&w, "u1", 900);
+    world_greet(&w, 400);
+    world_turn(&w, "u1");
     world_heard_words(&w, "u1", "what are your hours");
     world_created(&w, "resp_2");
     world_clear(&w);
@@ -344,10 +334,7 @@ TEST(call_transfers_when_zero_is_pressed)
     struct call_config k = world_config();
     k.transfer_number = "+15055550199";
     WITH_CALL(k);
-    world_begin(&w);
-    world_answer(&w, "resp_1", "item_1", 400);
-    world_wait(&w, 500);
-    world_echo(&w);
+    world_greet(&w, 400);
     world_in(&w, (struct call_input){.type = CALL_IN_DTMF, .number = '0'});
     world_wait(&w, 1600);
     CHECK(world_did(&w, "connecting you to a person"));
@@ -362,12 +349,8 @@ TEST(call_puts_an_emergency_before_everything)
 {
     struct call_config k = world_config();
     WITH_CALL(k);
-    world_begin(&w);
-    world_answer(&w, "resp_1", "item_1", 200);
-    world_wait(&w, 300);
-    world_echo(&w);
-    world_speech_starts(&w, "u1", 100);
-    world_speech_stops(&w, "u1", 900);
+    world_greet(&w, 200);
+    world_turn(&w, "u1");
     world_created(&w, "resp_2");
     world_speak(&w, "resp_2", "item_2", 2000);
     world_clear(&w);
