@@ -26,8 +26,8 @@ struct prompt_wait;
 typedef void prompt_done_fn(void *ctx, struct str base64, uint32_t len);
 
 struct prompts *prompts_open(struct loop *l, struct worker_pool *pool, enum tts_voice voice);
-/* After every wait was answered or cancelled. Work still out frees what it holds when it comes back,
- * at the latest in loop_close. NULL-safe. */
+/* After every wait was answered or cancelled. Work still out frees what it holds when it comes
+ * back, at the latest in loop_close. NULL-safe. */
 void prompts_close(struct prompts *p);
 
 /* Calls done exactly once, from the loop, never from inside this function, unless cancelled. */

@@ -181,11 +181,7 @@ TEST(call_says_a_filler_and_times_a_slow_tool_out)
     world_begin(&w);
     world_turn(&w, "u1");
     world_created(&w, "resp_1");
-    world_event(&w,
-                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
-                "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
-                "\"function_call\",\"status\":\"completed\",\"name\":\"slow\",\"call_id\":"
-                "\"call_1\",\"arguments\":\"{}\"}]}}");
+    world_calls(&w, "resp_1", "slow");
     world_wait(&w, 1300);
     CHECK(world_did(&w, "One moment, please"));
     CHECK(world_did(&w, "\"conversation\":\"none\""));
@@ -295,11 +291,7 @@ TEST(call_hangs_up_after_the_goodbye_was_heard)
     world_begin(&w);
     world_created(&w, "resp_1");
     world_speak(&w, "resp_1", "item_1", 2000);
-    world_event(&w,
-                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
-                "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
-                "\"function_call\",\"status\":\"completed\",\"name\":\"end_call\",\"call_id\":"
-                "\"call_1\",\"arguments\":\"{}\"}]}}");
+    world_calls(&w, "resp_1", "end_call");
     world_wait(&w, 1900);
     CHECK(!world_did(&w, "hangup"));
     world_wait(&w, 200);
@@ -315,11 +307,7 @@ TEST(call_stays_when_the_caller_speaks_over_the_goodbye)
     world_begin(&w);
     world_created(&w, "resp_1");
     world_speak(&w, "resp_1", "item_1", 2000);
-    world_event(&w,
-                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_1\","
-                "\"status\":\"completed\",\"output\":[{\"id\":\"fc1\",\"type\":"
-                "\"function_call\",\"status\":\"completed\",\"name\":\"end_call\",\"call_id\":"
-                "\"call_1\",\"arguments\":\"{}\"}]}}");
+    world_calls(&w, "resp_1", "end_call");
     world_wait(&w, 500);
     world_speech_starts(&w, "u1", 400);
     world_speech_stops(&w, "u1", 1400);
