@@ -113,6 +113,9 @@ int cmd_serve(int argc, char **argv)
     int code = config_start(&config, &args);
     if (code >= 0)
         return code;
+    enum log_level level;
+    if (log_level_find(config.log_level, &level))
+        log_set_level(level);
     umask(077); /* what callers said is nobody else's on this machine */
     struct server_opts opts = {.config = &config,
                                .observer = flags.show_calls ? &observer : NULL,

@@ -24,6 +24,19 @@ static struct {
     } rate[LOG_EVENT_SLOTS];
 } sink = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = LOG_LEVEL_INFO, .fd = 2};
 
+static const char *const level_names[] = {"debug", "info", "warn", "error", "off"};
+
+bool log_level_find(const char *name, enum log_level *out)
+{
+    for (int i = 0; i <= LOG_LEVEL_OFF; i++) {
+        if (strcmp(level_names[i], name) == 0) {
+            *out = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 void log_set_level(enum log_level level)
 {
     sink.level = level;
@@ -90,12 +103,11 @@ static bool admit(const char *event)
 
 void log_write(enum log_level level, const char *call, const char *event, const char *fmt, ...)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error", "off"};
     if (!log_enabled(level))
         return;
     char line[LOG_LINE_BYTES_MAX];
     int64_t wall_ms = clock_wall_ms();
-    size_t n = (size_t)stamp(line, sizeof(line), wall_ms, names[level]);
+    size_t n = (size_t)stamp(line, sizeof(line), wall_ms, level_names[level]);
     n += (size_t)snprintf(line + n, sizeof(line) - n, call ? "%s call=%s " : "%s ", event, call);
     va_list args;
     va_start(args, fmt);

@@ -25,6 +25,8 @@ enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERRO
 
 /* Lines below this level are not written. Default info. Call before other threads start. */
 void log_set_level(enum log_level level);
+/* "debug", "info", "warn", "error", "off"; false for another name. */
+bool log_level_find(const char *name, enum log_level *out);
 /* Where lines go; default stderr's descriptor, 2. */
 void log_set_fd(int fd);
 bool log_enabled(enum log_level level);
