@@ -12,7 +12,7 @@
  *   Memory   a call owns an arena with a cap (CALL_ARENA_BYTES_MAX); passing it ends the call.
  *   Thread   the owner's; no locks, no globals.
  *   Bounds   CALL_ITEMS_MAX items, CALL_TOOLS_MAX running tools, CALL_WANTS_MAX queued responses;
- * what is full refuses with a note, never silently.
+ *            what is full refuses with a note, never silently.
  */
 #ifndef CALL_CALL_H
 #define CALL_CALL_H

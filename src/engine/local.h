@@ -9,8 +9,9 @@
  *
  *   Units    audio/pcmu, audio/pcma at 8 kHz and audio/pcm at 24 kHz, both ways.
  *   Memory   the driver must outlive its engines; it keeps the vocabularies' models
- * (LOCAL_MODELS_MAX). Thread   the driver: any. An engine: its loop's; hearing and speaking run on
- * the pool given. Bounds   LOCAL_* in base/limits.h.
+ *            (LOCAL_MODELS_MAX).
+ *   Thread   the driver: any. An engine: its loop's; hearing and speaking run on the pool given.
+ *   Bounds   LOCAL_* in base/limits.h.
  */
 #ifndef ENGINE_LOCAL_H
 #define ENGINE_LOCAL_H

@@ -5,8 +5,8 @@
 #include "speech/sentence.h"
 
 enum { ANSWER_WORDS = 38, ANSWER_SENTENCES = 3, SENTENCES = 40 };
-/* A passage begins with its gist: other sentences must fit better by a word and a half. */
-enum { LEAD = 15 };
+/* A passage begins with its gist, and what follows a sentence usually belongs to it. */
+enum { WORD = 20, LEAD = 35, NEXT = 3 };
 enum { KIND_PRICE = 1, KIND_TIME = 2, KIND_PLACE = 4, KIND_DURATION = 8, KIND_COUNT = 4 };
 
 bool local_has(struct str text, const char *phrase)
@@ -246,43 +246,59 @@ static size_t cut(const struct local_query *q, struct str content, struct piece 
     return count;
 }
 
+/* What one more sentence adds to an answer: words of the question not yet spoken of (the fewer
+ * sentences speak of one, the more it tells), and the kind of thing asked for. */
+static int gain_of(const struct piece *p, size_t count, size_t i, uint32_t bits, unsigned kinds)
+{
+    int gain = 12 * (int)bit_count(p[i].kinds & ~kinds);
+    for (uint32_t left = p[i].covered & ~bits; left; left &= left - 1) {
+        uint32_t word = left & ~(left - 1);
+        int sharing = 0;
+        for (size_t k = 0; k < count; k++)
+            sharing += (p[k].covered & word) != 0;
+        gain += WORD / sharing;
+    }
+    return gain;
+}
+
 void local_answer_write(struct buf *out, const struct local_query *q, struct str content)
 {
     struct piece p[SENTENCES];
-    size_t count = cut(q, content, p);
-    size_t first = 0, length = count > 0;
-    int best = -1;
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits = 0;
-        unsigned kinds = 0;
-        size_t words = 0;
-        for (size_t n = 0; n < ANSWER_SENTENCES && i + n < count; n++) {
-            words += p[i + n].words;
-            if (n > 0 && words > ANSWER_WORDS)
-                break;
-            bits |= p[i + n].covered;
-            kinds |= p[i + n].kinds;
-            /* What the question names, then what kind of thing it wants to hear. */
-            int score = 10 * (int)bit_count(bits) + 12 * (int)bit_count(kinds) - (int)n;
+    bool chosen[SENTENCES] = {false};
+    size_t count = cut(q, content, p), words = 0;
+    uint32_t bits = 0;
+    unsigned kinds = 0;
+    for (size_t n = 0; n < ANSWER_SENTENCES; n++) {
+        size_t best = count;
+        int best_gain = -1;
+        for (size_t i = 0; i < count; i++) {
+            if (chosen[i] || (n > 0 && words + p[i].words > ANSWER_WORDS))
+                continue;
+            int gain = gain_of(p, count, i, bits, kinds);
             if (i == 0)
-                score += LEAD;
-            if (score > best) {
-                best = score;
-                first = i;
-                length = n + 1;
+                gain += LEAD;
+            else if (i > 0 && chosen[i - 1])
+                gain += NEXT;
+            else if (gain == 0)
+                continue;
+            if (gain > best_gain) {
+                best_gain = gain;
+                best = i;
             }
         }
+        if (best == count)
+            break;
+        chosen[best] = true;
+        words += p[best].words;
+        bits |= p[best].covered;
+        kinds |= p[best].kinds;
     }
-    /* Room left: what follows usually belongs to it. */
-    size_t words = 0;
-    for (size_t i = first; i < first + length; i++)
-        words += p[i].words;
-    while (length < ANSWER_SENTENCES && first + length < count &&
-           words + p[first + length].words <= ANSWER_WORDS)
-        words += p[first + length++].words;
-    for (size_t i = first; i < first + length; i++) {
-        if (i > first)
-            buf_put_byte(out, ' ');
+    const char *space = "";
+    for (size_t i = 0; i < count; i++) {
+        if (!chosen[i])
+            continue;
+        buf_put_str(out, str_of(space));
         buf_put_str(out, p[i].text);
+        space = " ";
     }
 }

@@ -6,14 +6,16 @@
  * synced by a thread of the journal's own every JOURNAL_FLUSH_MS. A segment is deleted when every
  * call in it has its own file (DATA/journals/<call>.jrn). The same record format is used in both.
  *
- *   Record    32-byte little-endian header {u32 magic, u32 payload length, u32 CRC-32C of the rest
- * of the header and the payload, u32 call number (of the loop), i64 time us, u16 type, u16 flags,
- * u32 sequence number within the call} + payload. Units     times: monotonic microseconds; a
- * JOURNAL_HEAD ties them to the wall clock. Memory    everything given is copied. Thread    the
- * loop's; the writer thread sees only full buffers. journal_recover: any, before journal_open.
- *   Bounds    JOURNAL_BACKLOG_BYTES not yet on disk. When the disk is too slow, audio payloads are
- *             no longer kept beyond JOURNAL_AUDIO_BACKLOG_BYTES (length and checksum stay, so the
- *             call still replays), then whole records are lost, which their sequence numbers show.
+ *   Record   32-byte little-endian header {u32 magic, u32 payload length, u32 CRC-32C of the rest
+ *            of the header and the payload, u32 call number (of the loop), i64 time us, u16 type,
+ *            u16 flags, u32 sequence number within the call} + payload.
+ *   Units    times: monotonic microseconds; a JOURNAL_HEAD ties them to the wall clock.
+ *   Memory   everything given is copied.
+ *   Thread   the loop's; the writer thread sees only full buffers. journal_recover: any, before
+ *            journal_open.
+ *   Bounds   JOURNAL_BACKLOG_BYTES not yet on disk. When the disk is too slow, audio payloads are
+ *            no longer kept beyond JOURNAL_AUDIO_BACKLOG_BYTES (length and checksum stay, so the
+ *            call still replays), then whole records are lost, which their sequence numbers show.
  */
 #ifndef JOURNAL_JOURNAL_H
 #define JOURNAL_JOURNAL_H

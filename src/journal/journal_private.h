@@ -8,9 +8,9 @@
  *   chunk     a piece of one segment, in memory until it is synced.
  *   segment   counted by the calls that have extents in it; none left: the file is removed.
  *
- *   Thread    struct journal: the loop's. A batch belongs to the writer thread and a copy job to
- * the copier thread from worker_submit until `done`. A segment's fd is set by the writer before any
- * extent of it is copied.
+ *   Thread   struct journal: the loop's. A batch belongs to the writer thread and a copy job to the
+ *            copier thread from worker_submit until `done`. A segment's fd is set by the writer
+ *            before any extent of it is copied.
  */
 #ifndef JOURNAL_JOURNAL_PRIVATE_H
 #define JOURNAL_JOURNAL_PRIVATE_H

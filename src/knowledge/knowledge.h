@@ -8,9 +8,9 @@
  *
  *   Memory   results live in the request or arena given.
  *   Thread   knowledge_words: any, pure. knowledge_search_run and knowledge_vocabulary block:
- * worker threads and commands. knowledge_search: the loop's thread. Bounds   a question is cut at
- * KNOWLEDGE_QUERY_BYTES_MAX bytes and STORE_SEARCH_WORDS_MAX words; k is cut to
- * STORE_SEARCH_RESULTS_MAX.
+ *            worker threads and commands. knowledge_search: the loop's thread.
+ *   Bounds   a question is cut at KNOWLEDGE_QUERY_BYTES_MAX bytes and STORE_SEARCH_WORDS_MAX words;
+ *            k is cut to STORE_SEARCH_RESULTS_MAX.
  */
 #ifndef KNOWLEDGE_KNOWLEDGE_H
 #define KNOWLEDGE_KNOWLEDGE_H

@@ -6,7 +6,8 @@
  *
  *   Lifetime  conn_connect/conn_accept open; conn_close is idempotent, returns at once and exactly
  *             one on_closed follows from the loop, never from inside conn_close; the memory is
- * freed after it. From any callback one may close the conn and keep using it until one returns.
+ *             freed after it. From any callback one may close the conn and keep using it until one
+ *             returns.
  *   Order     on_open (once), then on_data/on_drained in any order, then on_closed (once, always).
  *   Bounds    output queue: opts.out_max bytes; conn_write refuses what does not fit.
  *   Thread    the loop's.

@@ -5,15 +5,16 @@
  * an exchange; the handler answers now or later. Keep-alive and pipelining are handled; answers
  * leave in the order of the requests.
  *
- *   Lifetime   an exchange lives from the handler's call until its answer was handed over or, if
- * the peer is gone before that, until on_gone was called: after either it must not be used. Thread
- * the loop's. A router is built before the servers start and is read-only afterwards, so all loops
- * share it. Bounds     HTTP_HEAD_BYTES_MAX, HTTP_BODY_BYTES_MAX (or the route's), HTTP_HEADERS_MAX,
- *              HTTP_HEAD_TIMEOUT_MS, HTTP_BODY_TIMEOUT_MS, HTTP_IDLE_TIMEOUT_MS,
- *              HTTP_CONNECTIONS_MAX a server. Each answers 431, 413, 408, 503 as RFC 9110 says; an
- *              idle connection is closed without a word.
- *   Strict     what proxies could read differently is refused with 400: bare CR or LF, folded
- *              fields, two lengths, a length with a transfer coding, no or two Host fields.
+ *   Lifetime  an exchange lives from the handler's call until its answer was handed over or, if the
+ *             peer is gone before that, until on_gone was called: after either it must not be used.
+ *   Thread    the loop's. A router is built before the servers start and is read-only afterwards,
+ *             so all loops share it.
+ *   Bounds    HTTP_HEAD_BYTES_MAX, HTTP_BODY_BYTES_MAX (or the route's), HTTP_HEADERS_MAX,
+ *             HTTP_HEAD_TIMEOUT_MS, HTTP_BODY_TIMEOUT_MS, HTTP_IDLE_TIMEOUT_MS,
+ *             HTTP_CONNECTIONS_MAX a server. Each answers 431, 413, 408, 503 as RFC 9110 says; an
+ *             idle connection is closed without a word.
+ *   Strict    what proxies could read differently is refused with 400: bare CR or LF, folded
+ *             fields, two lengths, a length with a transfer coding, no or two Host fields.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H

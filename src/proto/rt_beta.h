@@ -15,7 +15,7 @@
  *   Output   every message is one line, ended by '\n', appended to `out`.
  *   Thread   any; no state.
  *   Errors   ERR_INVALID (with a sentence in `detail`, may be NULL): not a JSON object with a
- * string `type`. Members of the wrong type are left for rt_event_parse to refuse.
+ *            string `type`. Members of the wrong type are left for rt_event_parse to refuse.
  */
 #ifndef PROTO_RT_BETA_H
 #define PROTO_RT_BETA_H

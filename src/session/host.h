@@ -9,7 +9,7 @@
  *             host_part_close on each loop, which ends its calls; then host_close.
  *   Thread    host_open/host_close: the main thread. Parts: their loop's.
  *   Bounds    env.max_calls calls at once in the process; SESSION_AFTERMATH_MAX ended calls
- * remembered.
+ *             remembered.
  */
 #ifndef SESSION_HOST_H
 #define SESSION_HOST_H

@@ -7,7 +7,8 @@
  *
  *   Lifetime  session_new makes it; it frees itself once the call has ended and everything it had
  *             opened has said that it is closed, and tells the host just before
- * (host_session_gone). Thread    the loop's.
+ *             (host_session_gone).
+ *   Thread    the loop's.
  */
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
