@@ -113,6 +113,11 @@ static enum err open_engines(struct server *s, struct host_env *env, struct err_
             .driver = &s->realtime,
             .call = {.name = "realtime", .model = c->provider_model, .prices = prices(c)}};
     }
+    if (c->max_local_calls == 0)
+        return env->engine_count ? OK
+                                 : err_explain(detail, ERR_INVALID,
+                                               "max_local_calls = 0 leaves no engine to answer: "
+                                               "set a provider, or allow the offline engine");
     struct local_opts local = {.live = s->live};
     err = local_driver_open(&local, &s->local, detail);
     if (err != OK && env->engine_count == 0)
@@ -250,6 +255,9 @@ static void server_free(struct server *s)
 
 enum err server_open(struct server **out, const struct server_opts *opts, struct err_detail *detail)
 {
+    if (opts->config->loops != 1)
+        return err_explain(detail, ERR_INVALID,
+                           "this version answers on one event loop: set loops = 1");
     struct server *s = mem_zalloc(sizeof(*s));
     s->config = opts->config;
     s->started_us = clock_mono_us();

@@ -145,6 +145,7 @@
 #define CALL_SOURCES_MAX       32          /* items with audio not yet sent */
 #define CALL_EVENT_BYTES_MAX   (1u << 20)  /* one client event; instructions are the largest */
 #define CALL_CONTEXT_ITEMS_MAX 40          /* turns carried over to a new engine session */
+#define CALL_ENGINE_LOSSES_MAX 4           /* sessions lost in one call before another engine */
 #define CALL_DTMF_MAX          32          /* keys pressed before the agent is told */
 #define CALL_AHEAD_BYTES_MAX   80000       /* 10 s of mu-law ahead of the playhead */
 #define CALL_PLAY_BYTES_MAX    1600        /* 200 ms: one message to the carrier */

@@ -121,6 +121,7 @@ struct call {
     /* link.c */
     enum link_state link;
     uint32_t engine_index, engine_tries, epoch;
+    uint32_t engine_losses;   /* sessions of this engine lost so far */
     uint64_t forwarded_bytes; /* caller audio given to this engine session */
     uint64_t held_bytes;
     int64_t last_audio_us;
@@ -229,7 +230,7 @@ void manners_close(struct call *c, enum closing kind, const char *reason, const 
 
 /* -- script.c -- */
 struct call_item *script_find(struct call *c, struct str id);
-/* A new last item; NULL past CALL_ITEMS_MAX (the call ends then). */
+/* A new last item; NULL past CALL_ITEMS_MAX, and the call takes its leave. */
 struct call_item *script_add(struct call *c, struct str id, enum call_role role);
 void script_words(struct call *c, struct call_item *item, struct str more);
 void script_set_words(struct call *c, struct call_item *item, struct str text);

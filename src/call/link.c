@@ -106,9 +106,11 @@ void link_fail(struct call *c, const char *why)
         if (item->role == CALL_ROLE_AGENT && !item->audio_done)
             voice_item_done(c, item);
 
-    if (c->engine_tries > c->config.engine_retries) {
+    c->engine_losses++;
+    if (c->engine_tries > c->config.engine_retries || c->engine_losses > CALL_ENGINE_LOSSES_MAX) {
         c->engine_index++;
         c->engine_tries = 0;
+        c->engine_losses = 0;
         if (c->engine_index >= c->config.engine_count) {
             give_up(c);
             return;

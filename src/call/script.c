@@ -18,6 +18,7 @@ struct call_item *script_add(struct call *c, struct str id, enum call_role role)
 {
     if (c->item_count == CALL_ITEMS_MAX) {
         fx_note(c, "call.item_limit", "items=%u", c->item_count);
+        manners_close(c, CLOSING_HANGUP, "limit", c->config.duration_goodbye, true);
         return NULL;
     }
     struct call_item *item = arena_alloc(&c->arena, sizeof(*item));

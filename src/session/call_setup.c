@@ -78,7 +78,9 @@ void host_call_config(struct host_part *part, struct arena *a, const struct stor
     k.channel = text_of(a, info->channel);
     k.from = text_of(a, info->from);
     k.to = text_of(a, info->to);
-    k.recording = env->recording || c->recording;
+    /* The server's setting is for a business that has said nothing; its own word is the last. */
+    bool said = business_config_row(c, STR("recording")).p != NULL;
+    k.recording = said ? c->recording : env->recording;
     k.greeting = text_of(a, c->greeting);
     k.announcement = announcement(a, c, k.recording, k.wall_ms);
     k.instructions = instructions(a, r, info->from, k.wall_ms);

@@ -401,3 +401,28 @@ TEST(call_gives_every_turn_a_final_form_when_it_is_cut_off)
     CHECK_INT(0, w.log.len);
     END_CALL();
 }
+
+TEST(call_leaves_an_engine_that_is_lost_again_and_again)
+{
+    struct call_config k = world_config();
+    WITH_CALL(k);
+    world_greet(&w, 200);
+    for (int i = 0; i < 5; i++) { /* each session answers once, so each loss has its retry */
+        world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("lost")});
+        world_engine_ready(&w);
+        char item[16];
+        snprintf(item, sizeof(item), "u%d", i);
+        world_turn(&w, item);
+        world_answer(&w, item, item + 1, 200);
+        world_wait(&w, 300);
+        world_echo(&w);
+        if (i == 3)
+            CHECK_INT(0, world_count(&w, "engine_open 1"));
+        if (i == 4)
+            CHECK_INT(1, world_count(&w, "engine_open 1"));
+        if (w.prompt)
+            world_in(&w, (struct call_input){
+                             .type = CALL_IN_PROMPT, .number = w.prompt, .audio_len = 800});
+    }
+    END_CALL();
+}
