@@ -117,7 +117,7 @@ const struct config_row config_rows[] = {
     INT_(CALLS, "max_calls", max_calls, 1, 100000, "200",
          "Calls at once; one more is told that all lines are busy."),
     INT_(CALLS, "max_local_calls", max_local_calls, 0, 10000, "8",
-         "Calls at once on the offline engine, which costs about a tenth of a core each."),
+         "Calls at once on the offline engine, a tenth of a core each; 0: it never answers."),
     INT_(CALLS, "engine_retries", engine_retries, 0, 5, "1",
          "Tries of a failing engine beyond the first before the next engine takes over."),
     MS_(CALLS, "connect_timeout", connect_timeout_ms, 500, 60000, "5s",

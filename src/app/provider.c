@@ -114,8 +114,7 @@ static void pending_due(void *ctx)
     struct provider_pending *w = ctx;
     struct provider *p = w->provider;
     struct http_exchange *ex = w->ex;
-    http_on_gone(ex, NULL, NULL);
-    pending_free(w);
+    pending_free(w); /* what is answered now is not told as gone any more */
     provider_session_start(p, ex);
 }
 

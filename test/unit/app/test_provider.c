@@ -462,6 +462,17 @@ TEST(a_stall_says_nothing_more_and_a_cancel_ends_it)
     stop(&t);
 }
 
+TEST(it_can_be_slow_to_answer_the_upgrade)
+{
+    struct peer t;
+    struct provider_opts o = fast;
+    o.fault = PROVIDER_FAULT_SLOW;
+    o.fault_arg = 50;
+    CHECK(start(&t, &o));
+    CHECK(converse(&t));
+    stop(&t);
+}
+
 TEST(keys_models_and_the_beta_shape_are_checked)
 {
     struct peer t;
