@@ -168,8 +168,9 @@ static void look_up(struct local_reply *r, struct str text, unsigned confidence,
         not_understood(r, p);
         return;
     }
-    set(&r->question, text);
     set(&p->query, text);
+    local_query_widen(&p->query, text);
+    set(&r->question, buf_str(&p->query));
     /* "How much is it?": what was talked about last. */
     bool refers = local_has_any(text, "it/they/them/that/this/those/these/one");
     if (r->topic.len > 0 && (q.count == 0 || (q.count == 1 && refers))) {

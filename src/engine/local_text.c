@@ -88,6 +88,32 @@ void local_query_read(struct local_query *q, struct str text)
     }
 }
 
+void local_query_widen(struct buf *query, struct str text)
+{
+    static const struct {
+        const char *said, *written;
+    } rows[] = {
+        {"send back/send it back/send them back/send something back/bring back/bring it back/"
+         "bring them back/bring something back/take it back/take them back/take back/money back",
+         "return returns"},
+        {"don't fit/doesn't fit/do not fit/does not fit/wrong size/too small/too big/too tight",
+         "return exchange"},
+        {"mail/mailed/deliver/delivered/delivery/get it sent", "shipping"},
+        {"cheaper/lower price/better price/less money", "price match"},
+        {"my car/park", "parking"},
+        {"soles/new soles", "resole resoling"},
+        {"how do i get to/directions", "store address"},
+        {"rewards/points", "loyalty program"},
+        {"soaked", "wet"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!local_has_any(text, rows[i].said))
+            continue;
+        buf_put_byte(query, ' ');
+        buf_put_str(query, str_of(rows[i].written));
+    }
+}
+
 /* One word is a form of the other: "returns", "returning", "return". */
 static bool same_word(struct str a, struct str b)
 {

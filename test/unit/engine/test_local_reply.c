@@ -243,3 +243,16 @@ TEST(results_are_cut_apart_and_nonsense_gives_none)
     CHECK_INT(1, local_results_read(STR("Result 1: "), r));
     CHECK_INT(1, local_results_read(STR("Result 1: A\nb\n\nResult x"), r));
 }
+
+TEST(a_word_of_the_question_is_answered_wherever_it_stands_in_the_passage)
+{
+    struct talk t;
+    setup(&t);
+    ask(&t, "are you open on thanksgiving", KNOWLEDGE(HOURS));
+    CHECK(said(&t, "We are closed on Thanksgiving."));
+    hear(&t, "can i send them back");
+    CHECK(str_starts(buf_str(&t.plan.query), STR("can i send them back return returns")));
+    local_reply_output(&t.reply, STR(KNOWLEDGE(HOURS)), &t.plan);
+    CHECK(said(&t, "within 60 days"));
+    teardown(&t);
+}
