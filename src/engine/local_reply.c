@@ -139,6 +139,19 @@ static void not_understood(struct local_reply *r, struct local_plan *p)
     }
 }
 
+/* Keys arrive as written text, "(The caller pressed 4 2 on the keypad.)"; there is no menu here. */
+static bool on_keys(struct local_reply *r, struct str text, struct local_plan *p)
+{
+    struct str before = STR("(The caller pressed "), after = STR(" on the keypad.)");
+    if (!str_starts(text, before) || !str_ends(text, after) || text.len <= before.len + after.len)
+        return false;
+    struct str keys = str_slice(text, before.len, text.len - after.len);
+    r->misses = 0;
+    buf_printf(&p->say, "You pressed %.*s. Please ask me in words, or press zero for a person.",
+               STR_FMT(keys));
+    return true;
+}
+
 static void again(struct local_reply *r, struct local_plan *p)
 {
     if (r->last.len > 0)
@@ -414,6 +427,8 @@ void local_reply_hear(struct local_reply *r, struct str text, unsigned confidenc
 {
     plan_reset(plan);
     r->waiting = LOCAL_TOOL_NONE;
+    if (on_keys(r, text, plan))
+        return;
     enum meaning m = meaning_of(text);
     if (m != MEANS_NOTHING && m != MEANS_QUESTION)
         r->misses = 0;

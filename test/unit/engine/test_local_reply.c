@@ -116,6 +116,16 @@ TEST(a_question_heard_badly_is_confirmed)
     teardown(&t);
 }
 
+TEST(keys_are_read_back_and_not_looked_up)
+{
+    struct talk t;
+    setup(&t);
+    hear(&t, "(The caller pressed 4 2 on the keypad.)");
+    CHECK_INT(LOCAL_TOOL_NONE, t.plan.tool);
+    CHECK(str_starts(buf_str(&t.plan.say), STR("You pressed 4 2.")));
+    teardown(&t);
+}
+
 TEST(small_talk_is_answered_without_looking_anything_up)
 {
     static const struct {
