@@ -38,6 +38,7 @@ static void engine_free(struct local_engine *e)
     local_items_free(e);
     local_reply_fini(&e->reply);
     buf_fini(&e->said);
+    buf_fini(&e->told);
     buf_fini(&e->output);
     json_decref(e->session);
     mem_free(e->call_id);
@@ -239,6 +240,7 @@ static enum err local_open(void *driver, const struct engine_opts *opts,
     rng_hex(loop_rng(e->loop), e->tag, 4);
     e->retry = loop_timer_new(e->loop, on_retry, e);
     buf_init(&e->said, LOCAL_TEXT_BYTES_MAX);
+    buf_init(&e->told, LOCAL_TEXT_BYTES_MAX);
     buf_init(&e->output, LOCAL_EVENT_BYTES_MAX);
     local_reply_init(&e->reply);
     local_ear_init(e, opts->vocabulary);

@@ -117,6 +117,7 @@ static void answer_said(struct local_engine *e)
     r->answers = mem_strndup(e->said.p, e->said.len);
     local_reply_hear(&e->reply, buf_str(&e->said), e->confidence, &r->plan);
     buf_reset(&e->said);
+    buf_reset(&e->told);
     e->unanswered = false;
     e->has_output = false; /* an answer to something that is no longer asked */
 }
@@ -145,6 +146,11 @@ static bool make_plan(struct local_engine *e)
     } else if (e->has_output) {
         e->has_output = false;
         local_reply_output(&e->reply, buf_str(&e->output), &r->plan);
+    } else if (e->told.len > 0) {
+        /* Asked to answer, and nothing new was said: the engine before us died of the answer. */
+        buf_put_str(&e->said, buf_str(&e->told));
+        e->confidence = 1000;
+        answer_said(e);
     } else {
         local_reply_greet(&e->reply, &r->plan);
     }

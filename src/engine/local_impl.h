@@ -172,6 +172,7 @@ struct local_engine {
     struct local_reply reply;
     struct buf said; /* by the caller, not yet answered */
     bool unanswered; /* something was said, understood or not */
+    struct buf told; /* the caller's words before the agent's last, by the client's account */
     unsigned confidence;
     struct buf output; /* of the tool asked for */
     bool has_output;

@@ -69,7 +69,11 @@ static void take_message(struct local_engine *e, const struct rt_item *item)
         e->confidence = 1000;
     } else if (item->role == RT_ROLE_ASSISTANT) {
         local_reply_said(&e->reply, item->text);
-        buf_reset(&e->said); /* history: it was answered */
+        if (e->said.len > 0) { /* history: it was answered, as far as the agent came */
+            buf_reset(&e->told);
+            buf_put_str(&e->told, buf_str(&e->said));
+            buf_reset(&e->said);
+        }
         e->unanswered = false;
         e->greeted = true;
     }

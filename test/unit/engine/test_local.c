@@ -411,6 +411,29 @@ TEST(text_goes_both_ways_and_out_of_band_words_wait_their_turn)
     teardown(&w);
 }
 
+#define TOLD(role, type, text)                                                               \
+    "{\"type\":\"conversation.item.create\",\"item\":{\"type\":\"message\",\"role\":\"" role \
+    "\",\"content\":[{\"type\":\"" type "\",\"text\":\"" text "\"}]}}"
+#define ANSWER "{\"type\":\"response.create\",\"response\":{\"output_modalities\":[\"text\"]}}"
+
+/* A session that takes over from one which broke in the middle of an answer. */
+TEST(what_another_session_did_not_answer_to_the_end_is_answered)
+{
+    struct world w;
+    CHECK(ready(&w));
+    CHECK_INT(OK, tell(&w, TOLD("assistant", "output_text", "Hello. How can I help you?")));
+    CHECK_INT(OK, tell(&w, TOLD("user", "input_text", "are you a robot")));
+    CHECK_INT(OK, tell(&w, TOLD("assistant", "output_text", "I'm an")));
+    CHECK_INT(OK, tell(&w, ANSWER));
+    CHECK(await(&w, "response.output_text.done"));
+    CHECK(str_starts(js_get_str(w.last, "text"), STR("I'm an automated assistant")));
+    CHECK(await(&w, "response.done"));
+    CHECK_INT(OK, tell(&w, ANSWER)); /* once: now there is nothing to answer */
+    CHECK(await(&w, "response.output_text.done"));
+    CHECK(str_starts(js_get_str(w.last, "text"), STR("Hello!")));
+    teardown(&w);
+}
+
 TEST(a_session_may_be_closed_at_any_moment)
 {
     struct world w;
