@@ -248,7 +248,7 @@ export async function main(test) {
     code = 1;
     console.error(error);
     for (const p of lab.programs)
-      if (p.args[0] === 'serve') console.error(`-- log of ${p.data}\n${p.err.slice(-6000)}`);
+      if (p.args[0] === 'serve' && p.running) console.error(`-- log of ${p.data}\n${p.err.slice(-6000)}`);
   }
   await lab.close();
   process.exit(code);
