@@ -10,7 +10,11 @@ url=http://$listen
 data=${CALLEE_DATA:-data}
 number=+15055550100
 # The simulated carrier signs its requests with this; a server for the public gets its own.
-export TWILIO_AUTH_TOKEN="${TWILIO_AUTH_TOKEN:-demo-token-for-this-machine-only}"
+sign=
+if [ -z "${TWILIO_AUTH_TOKEN:-}" ]; then
+    export TWILIO_AUTH_TOKEN=demo-token-for-this-machine-only
+    sign="TWILIO_AUTH_TOKEN=$TWILIO_AUTH_TOKEN "
+fi
 
 if curl -fs -m 2 "$url/api/health" >/dev/null 2>&1; then
     echo "Something already answers on $url. Stop it, or set CALLEE_LISTEN to another address." >&2
@@ -67,11 +71,15 @@ if [ "${1:-}" = --once ]; then
     exit $status
 fi
 cat <<TXT
-The server is still up on $url (its log: build/server.log). Try next:
-  $callee dial --url $url --to $number --say "Do you sell hats?"   another call
-  $callee calls --data $data                                       what was said and when
-  $callee journal export --data $data CALL                         a stereo WAV and the transcript
-  $callee replay --verify $data/journals/CALL.jrn                  the same decisions again
+The server is still up on $url (its log: build/server.log). Try next, in another terminal:
+  another call:
+    $sign$callee dial --url $url --to $number --say "Do you sell hats?"
+  what was said and when:
+    $callee calls --data $data
+  a stereo WAV and the transcript of one:
+    $callee journal export --data $data CALL
+  the same decisions again:
+    $callee replay --verify $data/journals/CALL.jrn
 Set OPENAI_API_KEY for a real voice. To answer a real number, see docs/twilio.md. Ctrl-C stops it.
 TXT
 wait "$server"
