@@ -124,7 +124,7 @@ static void on_page(void *ctx, struct http_exchange *ex)
     struct buf b;
     buf_init(&b, API_ANSWER_BYTES_MAX);
     buf_put_str(&b, str_of(PAGE_HEAD));
-    buf_printf(&b, "<p>The server is up. %zu calls are in progress, %llu have been answered.</p>",
+    buf_printf(&b, "<p>The server is up. Calls in progress: %zu. Calls so far: %llu.</p>",
                c.calls_live, (unsigned long long)c.calls_total);
     if (strcmp(a->opts.engine, "local") == 0)
         buf_put_str(&b, STR("<p><strong>The offline engine is answering.</strong> It understands "
@@ -135,8 +135,8 @@ static void on_page(void *ctx, struct http_exchange *ex)
                             "<code>OPENAI_API_KEY</code> for a real phone line.</p>"));
     if (a->opts.phone[0])
         buf_printf(&b,
-                   "<p>Place a simulated call: <code>callee dial --to %s --say \"What are your "
-                   "opening hours?\"</code></p>",
+                   "<p>Place a simulated call, in a terminal that has this server's settings: "
+                   "<code>callee dial --to %s --say \"What are your opening hours?\"</code></p>",
                    a->opts.phone);
     buf_put_str(&b, STR("<p><a href=\"/api/health\">Health</a> · <a href=\"/metrics\">Metrics</a>"
                         "</p></main></body></html>\n"));
