@@ -243,9 +243,10 @@ void answer_error(struct call *c, const struct rt_event *ev)
         return;
     struct want want = c->answer.want;
     if (str_eq(e->code, STR("conversation_already_has_active_response"))) {
-        /* The engine began one of its own that we have not seen yet: ask again after it. */
-        want_front(c, want);
-        c->answer.dead = true;
+        /* The engine began one of its own, which we take for the answer to the turn; whatever else
+         * we wanted to say comes after it. */
+        if (want.purpose != PURPOSE_TURN)
+            want_front(c, want);
         c->answer.want = (struct want){.purpose = PURPOSE_TURN, .text = STR("")};
         return;
     }

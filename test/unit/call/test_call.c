@@ -426,3 +426,22 @@ TEST(call_leaves_an_engine_that_is_lost_again_and_again)
     }
     END_CALL();
 }
+
+TEST(call_takes_a_response_the_engine_began_by_itself_for_the_answer)
+{
+    struct call_config k = world_config();
+    WITH_CALL(k);
+    world_greet(&w, 200);
+    world_turn(&w, "u1");
+    CHECK_INT(2, world_count(&w, "\"type\":\"response.create\""));
+    world_event(&w, "{\"type\":\"error\",\"event_id\":\"e\",\"error\":{\"type\":"
+                    "\"invalid_request_error\",\"code\":"
+                    "\"conversation_already_has_active_response\",\"message\":\"busy\","
+                    "\"event_id\":\"r2\"}}");
+    world_clear(&w);
+    world_answer(&w, "resp_own", "item_own", 400);
+    CHECK(world_did(&w, "play item_own"));
+    CHECK(!world_did(&w, "response.cancel"));
+    CHECK_INT(2, world_count(&w, "\"type\":\"response.create\"")); /* and it is not asked again */
+    END_CALL();
+}
