@@ -80,6 +80,7 @@
 #define STORE_PASSAGES_MAX          200000     /* of one business */
 #define STORE_DOCUMENT_PASSAGES_MAX 20000      /* of one imported file */
 #define STORE_SEARCH_WORDS_MAX      48         /* a spoken question is far shorter */
+#define STORE_SEARCH_TERMS_MAX      256        /* words and the words that may stand for them */
 #define STORE_SEARCH_WORD_BYTES_MAX 64         /* longer is no word */
 #define STORE_SEARCH_RESULTS_MAX    50
 #define STORE_VOCABULARY_MAX        500000 /* terms looked at for the nearest spelling */

@@ -81,7 +81,7 @@ struct store_req *store_req_search_text(struct str business_id, const struct str
 {
     struct store_req *r = make(STORE_SEARCH_TEXT);
     r->business_id = copy(r, business_id);
-    r->words_count = count < STORE_SEARCH_WORDS_MAX ? count : STORE_SEARCH_WORDS_MAX;
+    r->words_count = count < STORE_SEARCH_TERMS_MAX ? count : STORE_SEARCH_TERMS_MAX;
     r->words = arena_alloc(&r->mem, r->words_count * sizeof(*r->words));
     for (size_t i = 0; i < r->words_count; i++)
         r->words[i] = copy(r, words[i]);

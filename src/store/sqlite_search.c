@@ -12,36 +12,15 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "store/sqlite.h"
+#include "store/sqlite_rank.h"
 
 enum {
     TABLE_SQL_MAX = 512,
-    STEM_BYTES_MAX = STORE_SEARCH_WORD_BYTES_MAX,
-    NEAR_MAX = 2,       /* spellings an unknown word may stand for */
-    NEAR_LENGTH_MIN = 3 /* shorter words have too few letter pairs to compare */
+    NEAR_LENGTH_MIN = 3, /* shorter words have too few letter pairs to compare */
+    CANDIDATES = 24      /* found by BM25, then ranked with more care */
 };
+#define WEAK_SHARE    0.5 /* of another word for a word in the score */
 #define NEAR_DICE_MIN 0.5
-
-/* A text of the index's own form of a word. */
-struct stem {
-    char text[STEM_BYTES_MAX];
-    size_t len;
-    size_t tokens; /* how many tokens the word was; only one can be looked up */
-};
-
-struct near {
-    struct stem stem;
-    double dice;
-};
-
-struct word {
-    struct str text;
-    struct stem stem;
-    uint64_t pairs; /* which letter pairs the stem has, folded into 64 bits */
-    bool phrase;
-    bool known;
-    struct near near[NEAR_MAX]; /* best first */
-    size_t near_count;
-};
 
 enum err sqlite_search_create(struct store_conn *c, int64_t n, struct err_detail *detail)
 {
@@ -78,11 +57,6 @@ static void make_stem(struct store_conn *c, struct str word, struct stem *out)
                                      take_stem);
 }
 
-static bool stem_eq(const struct stem *a, const char *text, size_t len)
-{
-    return a->len == len && memcmp(a->text, text, len) == 0;
-}
-
 /* A word whose stem is `stem`. A query is stemmed again, and the stem of a stem may be another
  * ("purchas" gives "purcha"), so an ending that Porter takes off is put on where needed. */
 static bool word_of_stem(struct store_conn *c, const struct stem *stem, struct buf *out)
@@ -93,7 +67,7 @@ static bool word_of_stem(struct store_conn *c, const struct stem *stem, struct b
         struct stem again;
         int len = snprintf(text, sizeof(text), "%.*s%s", (int)stem->len, stem->text, endings[i]);
         make_stem(c, str_n(text, (size_t)len), &again);
-        if (again.tokens == 1 && stem_eq(&again, stem->text, stem->len)) {
+        if (again.tokens == 1 && search_stem_eq(&again, stem->text, stem->len)) {
             buf_put(out, text, (size_t)len);
             return true;
         }
@@ -175,8 +149,8 @@ static bool has_digit(const struct stem *s)
 
 static bool wants_near(const struct word *w)
 {
-    return !w->phrase && !w->known && w->stem.tokens == 1 && w->stem.len >= NEAR_LENGTH_MIN &&
-           !has_digit(&w->stem); /* 1973 is not nearly 1972 */
+    return !w->weak && !w->meant && !w->phrase && !w->known && w->stem.tokens == 1 &&
+           w->stem.len >= NEAR_LENGTH_MIN && !has_digit(&w->stem); /* 1973 is not nearly 1972 */
 }
 
 /* One pass over the vocabulary for all unknown words of a question. */
@@ -215,7 +189,7 @@ static enum err find_known(struct store_conn *c, int64_t n, struct word *words, 
                            struct err_detail *detail)
 {
     char text[TABLE_SQL_MAX];
-    snprintf(text, sizeof(text), "SELECT 1 FROM passage_vocab_%lld WHERE term = ?", (long long)n);
+    snprintf(text, sizeof(text), "SELECT doc FROM passage_vocab_%lld WHERE term = ?", (long long)n);
     for (size_t i = 0; i < count; i++) {
         if (words[i].phrase || words[i].stem.tokens != 1)
             continue;
@@ -223,9 +197,14 @@ static enum err find_known(struct store_conn *c, int64_t n, struct word *words, 
         sql_begin_once(&q, c, text);
         sql_text(&q, str_n(words[i].stem.text, words[i].stem.len));
         words[i].known = sql_row(&q);
+        words[i].docs = words[i].known ? sql_get_int(&q, 0) : 0;
         enum err e = sql_end(&q, detail);
         if (e != OK)
             return e;
+    }
+    for (size_t i = count; i-- > 1;) {
+        if (words[i].weak && (words[i].known || words[i].meant))
+            words[i - 1].meant = true;
     }
     return OK;
 }
@@ -249,73 +228,52 @@ static bool word_ok(struct str w, bool *phrase)
     return any && w.len < STORE_SEARCH_WORD_BYTES_MAX;
 }
 
-static void put_term(struct buf *match, const char *p, size_t len)
+static void put_term(struct buf *match, const char *columns, const char *p, size_t len)
 {
     if (match->len)
         buf_put_str(match, STR(" OR "));
+    buf_put_str(match, str_of(columns));
     buf_put_byte(match, '"');
     buf_put(match, p, len);
     buf_put_byte(match, '"');
 }
 
-static void build_match(struct store_conn *c, const struct word *words, size_t count,
+static bool is_repeated(const struct word *words, size_t count, size_t i)
+{
+    for (size_t k = 0; k < count; k++) {
+        bool other = words[k].weak ? k < i : k != i;
+        if (other && !words[k].phrase &&
+            search_stem_eq(&words[k].stem, words[i].stem.text, words[i].stem.len))
+            return true;
+    }
+    return false;
+}
+
+/* The words joined by OR, with or without the other words for them; true if there were any. */
+static bool build_match(struct store_conn *c, const struct word *words, size_t count, bool weak,
                         struct buf *match)
 {
+    bool any = false;
     struct buf text;
     buf_init(&text, STEM_BYTES_MAX + 4);
     for (size_t i = 0; i < count; i++) {
         const struct word *w = &words[i];
+        if (w->weak && (!weak || !w->known || is_repeated(words, count, i)))
+            continue;
+        any = any || w->weak;
         if (w->phrase || w->known || w->near_count == 0)
-            put_term(match, w->text.p, w->text.len);
+            put_term(match, w->weak ? "{title questions} : " : "", w->text.p, w->text.len);
         for (size_t j = 0; j < w->near_count; j++) {
             buf_reset(&text);
             if (word_of_stem(c, &w->near[j].stem, &text))
-                put_term(match, text.p, text.len);
+                put_term(match, "", text.p, text.len);
         }
     }
     buf_fini(&text);
+    return any;
 }
 
-/* -- how much of the question a passage answers -- */
-
-struct counting {
-    const struct word *words;
-    size_t count;
-    bool seen[STORE_SEARCH_WORDS_MAX];
-};
-
-static int count_token(void *ctx, int flags, const char *token, int len, int start, int end)
-{
-    (void)flags;
-    (void)start;
-    (void)end;
-    struct counting *k = ctx;
-    for (size_t i = 0; i < k->count; i++) {
-        const struct word *w = &k->words[i];
-        if (k->seen[i] || w->phrase)
-            continue;
-        k->seen[i] = w->known && stem_eq(&w->stem, token, (size_t)len);
-        for (size_t j = 0; j < w->near_count && !k->seen[i]; j++)
-            k->seen[i] = stem_eq(&w->near[j].stem, token, (size_t)len);
-    }
-    return SQLITE_OK;
-}
-
-static void count_matches(struct store_conn *c, const struct word *words, size_t count,
-                          struct passage_hit *hit)
-{
-    struct counting k = {.words = words, .count = count};
-    const struct str parts[] = {hit->passage.title, hit->passage.questions, hit->passage.content};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        c->stemmer_methods.xTokenize(c->stemmer, &k, FTS5_TOKENIZE_DOCUMENT, parts[i].p,
-                                     (int)parts[i].len, count_token);
-    for (size_t i = 0; i < count; i++) {
-        if (words[i].phrase)
-            continue;
-        hit->expected++;
-        hit->matched += k.seen[i];
-    }
-}
+/* -- searching -- */
 
 /* Titles name the matter, callers' own phrasings come next (BM25 weights of the columns). */
 #define WEIGHTS "bm25(2.0, 1.5, 1.0)"
@@ -323,6 +281,7 @@ static void count_matches(struct store_conn *c, const struct word *words, size_t
 static enum err run_match(struct store_conn *c, int64_t n, struct str match, struct store_req *r)
 {
     char text[2 * TABLE_SQL_MAX];
+    size_t most = r->k > CANDIDATES ? r->k : CANDIDATES;
     snprintf(text, sizeof(text),
              "SELECT p.id, p.business_id, p.document_id, p.title, p.content, p.category, "
              "p.questions, p.metadata, p.position, p.created_at, -f.rank FROM "
@@ -333,9 +292,9 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, str
     struct sql q;
     sql_begin_once(&q, c, text);
     sql_text(&q, match);
-    sql_int(&q, (int64_t)r->k);
-    r->hits = arena_alloc(&r->mem, r->k * sizeof(*r->hits));
-    while (r->hits_count < r->k && sql_row(&q)) {
+    sql_int(&q, (int64_t)most);
+    r->hits = arena_alloc(&r->mem, most * sizeof(*r->hits));
+    while (r->hits_count < most && sql_row(&q)) {
         r->hits[r->hits_count++] = (struct passage_hit){
             .passage = {.id = sql_get_text(&q, 0, &r->mem),
                         .business_id = sql_get_text(&q, 1, &r->mem),
@@ -353,6 +312,52 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, str
     return sql_end(&q, &r->detail);
 }
 
+/* The other words for a word count for half: the score found with them meets that without. */
+static enum err weaken(struct store_conn *c, int64_t n, struct str match, struct store_req *r)
+{
+    char text[TABLE_SQL_MAX];
+    double own[STORE_SEARCH_RESULTS_MAX] = {0};
+    snprintf(text, sizeof(text),
+             "SELECT p.id, -f.rank FROM (SELECT rowid AS n, rank FROM passage_fts_%lld WHERE "
+             "passage_fts_%lld MATCH ? AND rank MATCH '" WEIGHTS "') f JOIN passage p ON p.n = f.n",
+             (long long)n, (long long)n);
+    struct sql q;
+    sql_begin_once(&q, c, text);
+    sql_text(&q, match);
+    struct arena mem;
+    arena_init(&mem, STORE_RESULT_BYTES_MAX);
+    while (sql_row(&q)) {
+        struct str id = sql_get_text(&q, 0, &mem);
+        for (size_t i = 0; i < r->hits_count; i++) {
+            if (str_eq(r->hits[i].passage.id, id))
+                own[i] = sql_get_real(&q, 1);
+        }
+    }
+    arena_fini(&mem);
+    for (size_t i = 0; i < r->hits_count; i++)
+        r->hits[i].score = WEAK_SHARE * r->hits[i].score + (1 - WEAK_SHARE) * own[i];
+    return sql_end(&q, &r->detail);
+}
+
+/* The request's terms. One that is there already says nothing more. */
+static size_t read_words(struct store_conn *c, const struct store_req *r, struct word *words)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < r->words_count; i++) {
+        struct word *w = &words[count];
+        *w = (struct word){.text = r->words[i]};
+        w->weak = str_starts(w->text, STR("~"));
+        if (w->weak)
+            w->text = str_slice(w->text, 1, w->text.len);
+        if (!word_ok(w->text, &w->phrase))
+            continue;
+        if (!w->phrase)
+            make_stem(c, w->text, &w->stem);
+        count++;
+    }
+    return count;
+}
+
 enum err sqlite_search(struct store_conn *c, struct store_req *r)
 {
     int64_t n = 0;
@@ -360,16 +365,7 @@ enum err sqlite_search(struct store_conn *c, struct store_req *r)
     if (e != OK)
         return e;
     struct word *words = arena_alloc(&r->mem, (r->words_count + 1) * sizeof(*words));
-    size_t count = 0;
-    for (size_t i = 0; i < r->words_count; i++) {
-        struct word *w = &words[count];
-        w->text = r->words[i];
-        if (!word_ok(w->text, &w->phrase))
-            continue;
-        if (!w->phrase)
-            make_stem(c, w->text, &w->stem);
-        count++;
-    }
+    size_t count = read_words(c, r, words);
     if (count == 0 || r->k == 0)
         return OK;
     e = find_known(c, n, words, count, &r->detail);
@@ -378,11 +374,15 @@ enum err sqlite_search(struct store_conn *c, struct store_req *r)
     if (e != OK)
         return e;
     struct buf match;
-    buf_init(&match, (size_t)STORE_SEARCH_WORDS_MAX * (NEAR_MAX + 1) * (STEM_BYTES_MAX + 16));
-    build_match(c, words, count, &match);
+    size_t most = (size_t)STORE_SEARCH_TERMS_MAX * (NEAR_MAX + 1) * (STEM_BYTES_MAX + 32);
+    buf_init(&match, most);
+    bool weak = build_match(c, words, count, true, &match);
     e = match.len ? run_match(c, n, buf_str(&match), r) : OK;
+    buf_reset(&match);
+    if (e == OK && weak) {
+        build_match(c, words, count, false, &match);
+        e = weaken(c, n, buf_str(&match), r);
+    }
     buf_fini(&match);
-    for (size_t i = 0; e == OK && i < r->hits_count; i++)
-        count_matches(c, words, count, &r->hits[i]);
-    return e;
+    return e == OK ? search_rank(c, n, words, count, r) : e;
 }

@@ -152,9 +152,10 @@ struct store_req *store_req_businesses(void);
 /* Every passage of a business in order of document and position. */
 struct store_req *store_req_passages_all(struct str business_id);
 /* The `k` best passages that have at least one of the words. A word is letters and digits of any
- * script, or several of them separated by spaces (a phrase); others are skipped. Words are stemmed
- * here. No words: no hits. Prefer knowledge_search (knowledge/), which makes words of a question.
- */
+ * script, or several of them separated by spaces (a phrase); others are skipped. "~word" is another
+ * word for the one before it: looked for in titles and questions, at half the weight. Words are
+ * stemmed here; at most STORE_SEARCH_TERMS_MAX. No words: no hits. Prefer knowledge_search
+ * (knowledge/), which makes words of a question. */
 struct store_req *store_req_search_text(struct str business_id, const struct str *words,
                                         size_t count, size_t k);
 struct store_req *store_req_calls_list(const struct calls_page *page);

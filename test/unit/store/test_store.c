@@ -204,6 +204,31 @@ TEST(document_is_replaced_whole_and_search_follows)
     done_with(s);
 }
 
+TEST(search_prefers_the_passage_whose_callers_ask_the_same)
+{
+    struct store *s = fresh();
+    CHECK(s != NULL);
+    CHECK_INT(OK, run(s, store_req_business_put(&pecos)));
+    struct document d = {.id = STR("d1"), .business_id = STR("b1"), .name = STR("x")};
+    struct passage p[] = {
+        {.title = STR("Boots"),
+         .content = STR("Boots, boots and boots: the sole of boots, a new sole for boots."),
+         .questions = STR("how much are boots\nwhich boots have a leather sole")},
+        {.title = STR("Workshop"),
+         .content = STR("Ninety dollars and two weeks."),
+         .questions = STR("do you mend belts\ncan you put a new sole on my boots")},
+        {.title = STR("Hours"), .content = STR("Nine to five."), .questions = STR("when")}};
+    CHECK_INT(OK, run(s, store_req_document_put(&d, p, 3)));
+    struct str words[] = {STR("put"), STR("new"), STR("sole"), STR("boots")};
+    struct store_req *r = store_req_search_text(STR("b1"), words, 4, 3);
+    CHECK_INT(OK, store_run(s, r));
+    CHECK_INT(2, r->hits_count);
+    CHECK(str_eq(r->hits[0].passage.title, STR("Workshop")));
+    CHECK(r->hits[0].score >= r->hits[1].score);
+    store_req_free(r);
+    done_with(s);
+}
+
 TEST(search_takes_any_word_as_a_word)
 {
     struct store *s = fresh();
@@ -241,6 +266,21 @@ TEST(search_takes_any_word_as_a_word)
     CHECK(r->hits[0].score > 0);
     store_req_free(r);
     CHECK_INT(ERR_NOTFOUND, run(s, store_req_search_text(STR("b9"), two, 2, 3)));
+
+    /* Another word for a word: looked for in titles and questions alone, and no word of its own. */
+    struct str other[] = {STR("slippers"), STR("~moccasin"), STR("~shoes")};
+    r = store_req_search_text(STR("b1"), other, 3, 3);
+    CHECK_INT(OK, store_run(s, r));
+    CHECK_INT(1, r->hits_count);
+    CHECK(str_eq(r->hits[0].passage.title, STR("Moccasins")));
+    CHECK_INT(1, r->hits[0].matched);
+    CHECK_INT(1, r->hits[0].expected);
+    store_req_free(r);
+    struct str prose[] = {STR("slippers"), STR("~shoes")};
+    r = store_req_search_text(STR("b1"), prose, 2, 3);
+    CHECK_INT(OK, store_run(s, r));
+    CHECK_INT(0, r->hits_count);
+    store_req_free(r);
     done_with(s);
 }
 
