@@ -11,6 +11,7 @@ enum {
     KNOWN_ENOUGH = 500,       /* permille of the question's words found in the answer */
     KNOWN_TOO_LITTLE = 250,   /* below: it is about something else */
     MISSES_BEFORE_PERSON = 2, /* then a person is offered */
+    QUERY_BYTES_MAX = LOCAL_TEXT_BYTES_MAX / 2, /* the rest is for other words */
     SPEED_STEP = 150,
     SPEED_MIN = 550,
     SPEED_MAX = 1300,
@@ -181,7 +182,10 @@ static void look_up(struct local_reply *r, struct str text, unsigned confidence,
         not_understood(r, p);
         return;
     }
-    set(&p->query, text);
+    buf_reset(&p->query);
+    local_query_write(&p->query, str_slice(text, 0, QUERY_BYTES_MAX));
+    if (p->query.len == 0)
+        set(&p->query, text);
     local_query_widen(&p->query, text);
     set(&r->question, buf_str(&p->query));
     /* "How much is it?": what was talked about last. */

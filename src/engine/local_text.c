@@ -1,12 +1,18 @@
 #include "engine/local_text.h"
 
 #include "base/limits.h"
+#include "base/synonyms.h"
 #include "speech/normalise.h"
 #include "speech/sentence.h"
 
 enum { ANSWER_WORDS = 38, ANSWER_SENTENCES = 3, SENTENCES = 40 };
 /* A passage begins with its gist, and what follows a sentence usually belongs to it. */
 enum { WORD = 20, LEAD = 35, NEXT = 3 };
+#define TITLE_WORTH 1.5
+#define MEANT_WORTH 0.6
+#define KIND_WORTH  1.0
+#define DAY_WORTH   3.0
+#define RANK_WORTH  2.0
 enum { KIND_PRICE = 1, KIND_TIME = 2, KIND_PLACE = 4, KIND_DURATION = 8, KIND_COUNT = 4 };
 
 bool local_has(struct str text, const char *phrase)
@@ -64,7 +70,8 @@ static bool is_empty_word(struct str word)
         "tell/than/thank/thanks/that/that's/the/their/them/then/there/there's/these/they/thing/"
         "things/this/those/to/too/um/up/us/use/very/want/was/wanted/we/well/were/what/what's/when/"
         "where/where's/which/who/whose/why/will/wish/with/wonder/wondering/would/yeah/yes/you/"
-        "you're/your/yours/calling/ask/asking/possible/able/long/often/soon";
+        "you're/your/yours/calling/ask/asking/possible/able/long/often/soon/now/guys/usually/"
+        "ever/whether/they'll/you'll/we're/they're/until/till/show/take/anyway/instead/little";
     return local_is_any(word, words);
 }
 
@@ -88,14 +95,59 @@ void local_query_read(struct local_query *q, struct str text)
     }
 }
 
+/* The words of a phrase that asks nothing, as "i was wondering if", from `text` on; 0 for none. */
+static size_t filler_len(struct str text)
+{
+    static const char fillers[] =
+        "right now/at the moment/at the minute/i was wondering if/i was wondering/i'm wondering if/"
+        "i was just wondering/do you guys/do you folks/are you guys/are you folks/you guys/"
+        "you folks/can you tell me/could you tell me/can you please tell me/would you tell me/"
+        "could you please tell me/i would like to know/i'd like to know/i want to know/"
+        "i wanted to know/i need to know/i'm calling to ask/i'm calling about/i was hoping to/"
+        "do you know/let me know/do you happen to/by any chance/i have a question about/"
+        "quick question/if that's okay/for me please/thank you/thanks";
+    struct str rest = str_of(fillers);
+    while (rest.p) {
+        struct str filler = str_take_until(&rest, '/');
+        bool ends = text.len == filler.len || (text.len > filler.len && text.p[filler.len] == ' ');
+        if (str_starts(text, filler) && ends)
+            return filler.len;
+    }
+    return 0;
+}
+
+void local_query_write(struct buf *query, struct str text)
+{
+    const char *space = "";
+    while (text.len > 0) {
+        size_t filler = filler_len(text);
+        struct str rest = text;
+        struct str word = filler ? str_slice(text, 0, filler) : str_take_until(&rest, ' ');
+        text = str_trim(str_slice(text, word.len, text.len));
+        if (filler)
+            continue;
+        buf_put_str(query, str_of(space));
+        buf_put_str(query, word);
+        space = " ";
+    }
+}
+
 void local_query_widen(struct buf *query, struct str text)
 {
     static const struct {
         const char *said, *written;
     } rows[] = {
         {"send back/send it back/send them back/send something back/bring back/bring it back/"
-         "bring them back/bring something back/take it back/take them back/take back/money back",
+         "bring them back/bring something back/take it back/take them back/take back/give back/"
+         "give it back/give them back",
          "return returns"},
+        {"money back/back on my card/money returned", "refund refunds"},
+        {"money off/percent off/something off", "discount"},
+        {"change my mind/don't like/didn't like/do not like", "return returns"},
+        {"get here/show up/showed up/turn up/turned up/be here", "delivery arrive"},
+        {"where is my/where's my/where are my", "track"},
+        {"how long until/how long till/how long before/when will/when does/when do", "how long"},
+        {"in business/been around/been open", "company founded history"},
         {"don't fit/doesn't fit/do not fit/does not fit/wrong size/too small/too big/too tight",
          "return exchange"},
         {"mail/mailed/deliver/delivered/delivery/get it sent", "shipping"},
@@ -141,14 +193,31 @@ static bool mentions(struct str words, struct str word)
     return false;
 }
 
-/* Bit set of the question's words that stand in the text. */
-static uint32_t covered(const struct local_query *q, struct str words)
+/* The text has another word for it. */
+static bool means(struct str words, struct str word)
+{
+    struct str others[SYNONYMS_MAX];
+    size_t count = synonyms_of(word, others, SYNONYMS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        if (mentions(words, others[i]))
+            return true;
+    }
+    return false;
+}
+
+/* Bit set of the question's words that stand in the text; in *meant those and the ones the text
+ * has another word for. */
+static uint32_t covered(const struct local_query *q, struct str words, uint32_t *meant)
 {
     uint32_t bits = 0;
+    *meant = 0;
     for (size_t i = 0; i < q->count; i++) {
         if (mentions(words, q->words[i]))
             bits |= 1u << i;
+        else if (means(words, q->words[i]))
+            *meant |= 1u << i;
     }
+    *meant |= bits;
     return bits;
 }
 
@@ -214,32 +283,65 @@ size_t local_results_read(struct str knowledge, struct local_result *out)
     return count;
 }
 
+/* Days and holidays: whoever names one wants to hear about that one. */
+static bool is_day(struct str word)
+{
+    static const char days[] = "monday/tuesday/wednesday/thursday/friday/saturday/sunday/weekend/"
+                               "weekday/holiday/christmas/thanksgiving/easter/july/labor/memorial";
+    struct str rest = str_of(days);
+    while (rest.p) {
+        if (same_word(word, str_take_until(&rest, '/')))
+            return true;
+    }
+    return false;
+}
+
+/* What a word weighs in choosing among results: the fewer of them know it, the more it tells. */
+static double worth(const struct local_query *q, const uint32_t *known, size_t count, size_t word)
+{
+    static const double by_results[LOCAL_RESULTS_MAX + 1] = {0, 1.0, 0.7, 0.4};
+    size_t sharing = 0;
+    for (size_t i = 0; i < count; i++)
+        sharing += (known[i] >> word & 1u) != 0;
+    return by_results[sharing] * (is_day(q->words[word]) ? DAY_WORTH : 1.0);
+}
+
 size_t local_results_pick(const struct local_query *q, const struct local_result *results,
                           size_t count, unsigned *covered_permille)
 {
+    uint32_t title[LOCAL_RESULTS_MAX], body[LOCAL_RESULTS_MAX], known[LOCAL_RESULTS_MAX];
+    uint32_t title_meant[LOCAL_RESULTS_MAX], body_meant[LOCAL_RESULTS_MAX];
+    unsigned fits[LOCAL_RESULTS_MAX];
+    struct buf words;
+    buf_init(&words, LOCAL_TEXT_BYTES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        buf_reset(&words);
+        normalise_words(&words, results[i].title);
+        title[i] = covered(q, buf_str(&words), &title_meant[i]);
+        buf_reset(&words);
+        normalise_words(&words, results[i].content);
+        body[i] = covered(q, buf_str(&words), &body_meant[i]);
+        fits[i] = bit_count(kinds_of(buf_str(&words)) & q->kinds);
+        known[i] = title_meant[i] | body_meant[i];
+    }
+    buf_fini(&words);
     size_t best = 0;
     double best_score = -1;
-    *covered_permille = 0;
     for (size_t i = 0; i < count; i++) {
-        struct buf title, body;
-        buf_init(&title, LOCAL_TEXT_BYTES_MAX);
-        buf_init(&body, LOCAL_TEXT_BYTES_MAX);
-        normalise_words(&title, results[i].title);
-        normalise_words(&body, results[i].content);
-        uint32_t in_title = covered(q, buf_str(&title));
-        uint32_t in_body = covered(q, buf_str(&body));
-        unsigned fits = bit_count(kinds_of(buf_str(&body)) & q->kinds);
-        double score = 1.5 * bit_count(in_title) + bit_count(in_body) + (fits ? 1.0 : 0.0);
-        score -= 0.75 * (double)i; /* the search has ranked them already, and with more care */
-        if (score > best_score) {
+        double score = fits[i] ? KIND_WORTH : 0.0;
+        for (size_t k = 0; k < q->count; k++) {
+            uint32_t bit = 1u << k;
+            double in_title = title[i] & bit ? 1 : title_meant[i] & bit ? MEANT_WORTH : 0;
+            double in_body = body[i] & bit ? 1 : body_meant[i] & bit ? MEANT_WORTH : 0;
+            score += (TITLE_WORTH * in_title + in_body) * worth(q, known, count, k);
+        }
+        score -= RANK_WORTH * (double)i; /* the search has ranked them, and with more care */
+        if (i == 0 || score > best_score) {
             best_score = score;
             best = i;
-            *covered_permille =
-                q->count ? 1000 * bit_count(in_title | in_body) / (unsigned)q->count : 0;
         }
-        buf_fini(&title);
-        buf_fini(&body);
     }
+    *covered_permille = q->count ? 1000 * bit_count(known[best]) / (unsigned)q->count : 0;
     return best;
 }
 
@@ -263,7 +365,7 @@ static size_t cut(const struct local_query *q, struct str content, struct piece 
         normalise_words(&words, p->text);
         if (words.len == 0)
             continue;
-        p->covered = covered(q, buf_str(&words));
+        (void)covered(q, buf_str(&words), &p->covered);
         p->kinds = kinds_of(buf_str(&words)) & q->kinds;
         p->words = sentence_words(p->text);
         count++;

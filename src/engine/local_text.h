@@ -34,6 +34,9 @@ struct local_query {
 /* Borrows from `text`. */
 void local_query_read(struct local_query *q, struct str text);
 
+/* Appends the question without what asks nothing: "i was wondering if", "right now". Empty when
+ * nothing else was said. */
+void local_query_write(struct buf *query, struct str text);
 /* Appends to a question what a business would call the things asked about: people send things back
  * and have them mailed, businesses have returns and shipping. */
 void local_query_widen(struct buf *query, struct str text);

@@ -1,6 +1,7 @@
 /* The local engine's dialogue, turn by turn, without any audio. */
 #include "harness/test.h"
 
+#include "base/limits.h"
 #include "engine/local_reply.h"
 #include "engine/local_text.h"
 
@@ -264,5 +265,39 @@ TEST(a_word_of_the_question_is_answered_wherever_it_stands_in_the_passage)
     CHECK(str_starts(buf_str(&t.plan.query), STR("can i send them back return returns")));
     local_reply_output(&t.reply, STR(KNOWLEDGE(HOURS)), &t.plan);
     CHECK(said(&t, "within 60 days"));
+    teardown(&t);
+}
+
+TEST(what_asks_nothing_is_not_looked_up)
+{
+    static const char *const known[][2] = {
+        {"i was wondering if you have belts right now", "you have belts"},
+        {"can you tell me where the store is", "where the store is"},
+        {"right now", ""},
+        {"do you guys fix boots", "fix boots"},
+        {"the right nowhere", "the right nowhere"},
+    };
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        struct buf b;
+        buf_init(&b, LOCAL_TEXT_BYTES_MAX);
+        local_query_write(&b, str_of(known[i][0]));
+        CHECK(str_eq(buf_str(&b), str_of(known[i][1])));
+        buf_fini(&b);
+    }
+    struct talk t;
+    setup(&t);
+    hear(&t, "when do they close right now");
+    CHECK(str_find(buf_str(&t.plan.query), STR("right now"), 0) == SIZE_MAX);
+    teardown(&t);
+}
+
+TEST(a_day_that_is_named_outweighs_the_order_of_the_results)
+{
+    struct talk t;
+    setup(&t);
+    ask(&t, "will you be open at thanksgiving",
+        KNOWLEDGE("Result 1: Opening hours\\nWe are open from nine to six.\\n\\nResult 2: "
+                  "Holidays\\nWe are closed on Thanksgiving."));
+    CHECK(said(&t, "closed on Thanksgiving"));
     teardown(&t);
 }
