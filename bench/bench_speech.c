@@ -7,9 +7,10 @@
  *   bench_speech questions PASSAGES.jsonl QUESTIONS.tsv [VOICE]
  *       questions (first column) said by a voice, through mu-law, the language model made of the
  *       passages' titles and contents; prints what was understood
- *   bench_speech answers DIRECTORY NAME HELDOUT.tsv [VOICE]
+ *   bench_speech answers DIRECTORY NAME HELDOUT.tsv [VOICE|typed]
  *       the whole way on a demo business (columns: question, title of the passage, key words):
- *       said, recognised, looked up, answered; right = the answer holds every key word
+ *       said, recognised, looked up, answered; right = the answer holds every key word. Without
+ *       speech, as if every word had been understood: VOICE is "typed"
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -38,6 +39,9 @@ struct totals {
 };
 
 static bool verbose;
+static bool typed;
+
+enum { TYPED_CONFIDENCE = 900 };
 
 static double cpu_s(void)
 {
@@ -314,6 +318,19 @@ static void count_keys(struct str keys, struct str answer, size_t *want, size_t 
     buf_fini(&k);
 }
 
+/* The titles of what the search found, for an answer that was wrong. */
+static void print_found(struct store *store, const char *business, struct str question)
+{
+    struct store_req *r = NULL;
+    if (knowledge_search_run(store, str_of(business), question, KNOWLEDGE_TOP, &r) != OK)
+        exit(1);
+    printf("   found ");
+    for (size_t i = 0; i < r->hits_count; i++)
+        printf("%s%.*s", i ? ", " : " ", STR_FMT(r->hits[i].passage.title));
+    printf(" for \"%.*s\"\n", STR_FMT(question));
+    store_req_free(r);
+}
+
 struct answers {
     size_t asked, all, some, confirmed;
 };
@@ -350,6 +367,8 @@ static void answer(struct store *store, const char *business, struct str line,
                asks ? " (confirmed)" : "", heard->confidence, STR_FMT(column(line, 0)),
                STR_FMT(buf_str(&heard->text)), STR_FMT(column(line, 1)), STR_FMT(column(line, 2)),
                STR_FMT(buf_str(&plan.say)));
+    if (got < want && output.len > 0)
+        print_found(store, business, buf_str(&reply.question));
     buf_fini(&output);
     local_plan_fini(&plan);
     local_reply_fini(&reply);
@@ -382,6 +401,13 @@ static void answers(struct stt *s, const char *dir, const char *name, const char
     for (struct str rest = buf_str(&file); rest.p;) {
         struct str line = str_take_until(&rest, '\n');
         struct tts_audio a;
+        if (line.len > 0 && typed) {
+            buf_reset(&r.text);
+            normalise_words(&r.text, column(line, 0));
+            r.confidence = TYPED_CONFIDENCE;
+            answer(store, id, line, &r, &n);
+            continue;
+        }
         if (line.len == 0 || tts_say(voice, column(line, 0), 1000, &a) != OK)
             continue;
         recognise(m, a.samples, a.count, &caller, &r, &t);
@@ -389,7 +415,8 @@ static void answers(struct stt *s, const char *dir, const char *name, const char
         score("", column(line, 0), &r, &t);
         tts_audio_fini(&a);
     }
-    report(&t, &caller);
+    if (!typed)
+        report(&t, &caller);
     printf("%zu questions: %zu with every key word, %zu with some, %zu asked back first\n", n.asked,
            n.all, n.some, n.confirmed);
     stt_result_fini(&r);
@@ -407,9 +434,11 @@ int main(int argc, char **argv)
     enum tts_voice voice = TTS_RMS;
     verbose = getenv("VERBOSE") != NULL;
     int named = argc > 1 && strcmp(argv[1], "answers") == 0 ? 5 : 4;
+    typed = named == 5 && argc == 6 && strcmp(argv[5], "typed") == 0;
+    argc -= typed;
     if (argc < named || (argc > named && !tts_voice_find(str_of(argv[named]), &voice))) {
         fprintf(stderr, "usage: bench_speech prompts TSV SOUNDS | questions JSONL TSV [VOICE] | "
-                        "answers DIRECTORY NAME TSV [VOICE]\n");
+                        "answers DIRECTORY NAME TSV [VOICE|typed]\n");
         return 2;
     }
     if (stt_open(&s, NULL, &detail) != OK) {
