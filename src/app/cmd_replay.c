@@ -58,7 +58,7 @@ static int print_verdict(const char *path, const struct replay *r)
     if (r->incomplete)
         printf(" as far as the journal goes (%s)", r->why.text);
     putchar('\n');
-    return 0;
+    return r->incomplete; /* what is missing cannot be vouched for */
 }
 
 static void print_conversation(const char *path, const struct replay *r)

@@ -154,6 +154,7 @@
 #define CALL_MARK_GRACE_MS     1500        /* an echo later than this is missing */
 #define CALL_SPEECH_MAX_MS     60000       /* speech_started without an end: the engine forgot it */
 #define CALL_CLOSE_WAIT_MS     5000 /* from hanging up to the carrier's word that it is done */
+#define CALL_UNNOTICED_MS      3000 /* an engine replaced this early is not apologised for */
 #define CALL_DTMF_GAP_MS       1500 /* keys closer than this belong together */
 #define PLAYHEAD_MARKS_MAX     256  /* marks in flight: 10 s ahead at one each 100 ms, twice */
 

@@ -115,7 +115,9 @@ void link_fail(struct call *c, const char *why)
             give_up(c);
             return;
         }
-        if (c->phase == PHASE_TALKING && !c->apologised) {
+        /* Nobody needs to hear of what went wrong before they could notice. */
+        bool noticed = c->stats.turns > 0 || stream_ms(c, c->now) > CALL_UNNOTICED_MS;
+        if (c->phase == PHASE_TALKING && noticed && !c->apologised) {
             c->apologised = true;
             voice_prompt(c, str_of(c->config.engine_apology));
         }

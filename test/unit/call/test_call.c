@@ -197,14 +197,31 @@ TEST(call_retries_the_engine_once_then_falls_back_with_an_apology)
 {
     struct call_config k = world_config();
     WITH_CALL(k);
-    world_in(&w, (struct call_input){.type = CALL_IN_STREAM});
-    world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("refused")});
+    world_greet(&w, 200);
+    world_turn(&w, "u1");
+    world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("lost")});
     CHECK_INT(2, world_count(&w, "engine_open 0"));
+    world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("refused")});
     world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("refused")});
     CHECK(world_did(&w, "engine_open 1"));
     CHECK(world_did(&w, "technical problem. Please go on"));
     world_in(&w, (struct call_input){.type = CALL_IN_PROMPT, .number = 1, .audio_len = 8000});
     world_clear(&w);
+    world_engine_ready(&w);
+    CHECK(world_did(&w, "words of item_1"));
+    CHECK(world_did(&w, "\"callee_purpose\":\"turn\""));
+    END_CALL();
+}
+
+TEST(call_says_nothing_of_a_failure_nobody_could_notice)
+{
+    struct call_config k = world_config();
+    WITH_CALL(k);
+    world_in(&w, (struct call_input){.type = CALL_IN_STREAM});
+    world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("refused")});
+    world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("refused")});
+    CHECK(world_did(&w, "engine_open 1"));
+    CHECK(!world_did(&w, "technical problem"));
     world_engine_ready(&w);
     CHECK(world_did(&w, "Hello there."));
     END_CALL();
