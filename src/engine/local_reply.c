@@ -312,7 +312,8 @@ static enum meaning meaning_of(struct str text)
         return MEANS_SLOWER;
     if (local_has_any(t, "speak faster/talk faster/too slow/speed up/faster please"))
         return MEANS_FASTER;
-    if (local_has_any(t, "repeat that/repeat it/repeat please/say that again/say it again/repeat/"
+    if (words <= 9 &&
+        local_has_any(t, "repeat that/repeat it/repeat please/say that again/say it again/repeat/"
                          "what did you say/one more time/didn't hear/didn't catch/didn't get that/"
                          "couldn't hear/can't hear you/don't understand/did not understand"))
         return MEANS_AGAIN;

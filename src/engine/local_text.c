@@ -5,12 +5,12 @@
 #include "speech/normalise.h"
 #include "speech/sentence.h"
 
-enum { ANSWER_WORDS = 38, ANSWER_SENTENCES = 3, SENTENCES = 40 };
+enum { ANSWER_WORDS = 42, ANSWER_SENTENCES = 3, SENTENCES = 40 };
 /* A passage begins with its gist, and what follows a sentence usually belongs to it. */
 enum { WORD = 20, LEAD = 35, NEXT = 3 };
 #define TITLE_WORTH 1.5
 #define MEANT_WORTH 0.6
-#define KIND_WORTH  1.0
+#define KIND_WORTH  2.0
 #define DAY_WORTH   3.0
 #define RANK_WORTH  2.0
 enum { KIND_PRICE = 1, KIND_TIME = 2, KIND_PLACE = 4, KIND_DURATION = 8, KIND_COUNT = 4 };
@@ -71,7 +71,8 @@ static bool is_empty_word(struct str word)
         "things/this/those/to/too/um/up/us/use/very/want/was/wanted/we/well/were/what/what's/when/"
         "where/where's/which/who/whose/why/will/wish/with/wonder/wondering/would/yeah/yes/you/"
         "you're/your/yours/calling/ask/asking/possible/able/long/often/soon/now/guys/usually/"
-        "ever/whether/they'll/you'll/we're/they're/until/till/show/take/anyway/instead/little";
+        "ever/whether/they'll/you'll/we're/they're/until/till/show/take/anyway/instead/little/"
+        "bring/come/came/put/today/ago/still/older/else/because/sent";
     return local_is_any(word, words);
 }
 
@@ -86,7 +87,10 @@ void local_query_read(struct local_query *q, struct str text)
         q->kinds |= KIND_TIME;
     if (local_has_any(text, "where/where's/address/located/location/directions/find you"))
         q->kinds |= KIND_PLACE;
-    if (local_has_any(text, "how long/how soon/how fast/how quickly/how often/how many/days/weeks"))
+    if (local_has_any(
+            text,
+            "how long/how soon/how fast/how quickly/how often/how many/days/weeks/get here/arrive/"
+            "come/when will/when do i"))
         q->kinds |= KIND_DURATION;
     for (struct str rest = text; rest.p && q->count < LOCAL_QUERY_WORDS;) {
         struct str word = str_take_until(&rest, ' ');
@@ -105,7 +109,8 @@ static size_t filler_len(struct str text)
         "could you please tell me/i would like to know/i'd like to know/i want to know/"
         "i wanted to know/i need to know/i'm calling to ask/i'm calling about/i was hoping to/"
         "do you know/let me know/do you happen to/by any chance/i have a question about/"
-        "quick question/if that's okay/for me please/thank you/thanks";
+        "quick question/last week/last month/yesterday/the other day/this morning/weeks ago/"
+        "days ago/a while ago/a while back/today/if that's okay/for me please/thank you/thanks";
     struct str rest = str_of(fillers);
     while (rest.p) {
         struct str filler = str_take_until(&rest, '/');
@@ -145,13 +150,25 @@ void local_query_widen(struct buf *query, struct str text)
         {"money off/percent off/something off", "discount"},
         {"change my mind/don't like/didn't like/do not like", "return returns"},
         {"get here/show up/showed up/turn up/turned up/be here", "delivery arrive"},
-        {"where is my/where's my/where are my", "track"},
-        {"how long until/how long till/how long before/when will/when does/when do", "how long"},
+        {"where is my order/where's my order/where is my package/where's my package/"
+         "where is my parcel/where's my parcel/where is my delivery/where are my boots/"
+         "where is my stuff",
+         "track tracking"},
+        {"my money/reimbursed", "refund refunds"},
+        {"would it come/will it come/will they come/would they come/come in the mail/get it here/"
+         "would it get/will it get",
+         "delivery shipping time"},
+        {"can i return/still return/to return/return it/return them", "returns refund"},
+        {"somewhere else/elsewhere/from somebody else/other shop/other store", "another store"},
+        {"pick it up for me/pick up the order for me/for me", "somebody else"},
+        {"came apart/fell apart/come apart/falling apart", "warranty faults"},
         {"in business/been around/been open", "company founded history"},
         {"don't fit/doesn't fit/do not fit/does not fit/wrong size/too small/too big/too tight",
          "return exchange"},
         {"mail/mailed/deliver/delivered/delivery/get it sent", "shipping"},
-        {"cheaper/lower price/better price/less money", "price match"},
+        {"cheaper somewhere/cheaper online/it cheaper/them cheaper/lower price/better price/less "
+         "money",
+         "price match"},
         {"my car/park", "parking"},
         {"soles/new soles", "resole resoling"},
         {"how do i get to/directions", "store address"},
