@@ -52,6 +52,7 @@ static const struct field fields[] = {
     STR_FIELD(no_human, "noHuman"),
     STR_FIELD(engine_apology, "engineApology"),
     STR_FIELD(failure_apology, "failureApology"),
+    STR_FIELD(failure_transfer, "failureTransfer"),
     STR_FIELD(say_again, "sayAgain"),
     STR_FIELD(emergency, "emergency"),
     STR_FIELD(emergency_words, "emergencyWords"),
@@ -105,6 +106,8 @@ void call_config_defaults(struct call_config *c)
         .no_human = "I am sorry, there is nobody I can connect you to right now.",
         .engine_apology = "I am sorry, I had a short technical problem. Please go on.",
         .failure_apology = "I am sorry, we have a technical problem. Please call again later.",
+        .failure_transfer =
+            "I am sorry, we have a technical problem. I am connecting you to a person.",
         .say_again = "I am sorry, could you say that again?",
         .emergency = "If this is an emergency, please hang up and dial 9 1 1 right now.",
         .emergency_words = "call an ambulance|need an ambulance|heart attack|can't breathe|"

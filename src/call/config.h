@@ -51,13 +51,14 @@ struct call_config {
     const char *goodbye;      /* when the agent ends the call without a word of its own */
     const char *silence_goodbye;
     const char *duration_goodbye;
-    const char *transfer_words;  /* before connecting to a person */
-    const char *no_human;        /* a human was asked for and there is none */
-    const char *engine_apology;  /* our own voice, when falling back to another engine */
-    const char *failure_apology; /* our own voice, when no engine is left */
-    const char *say_again;       /* when the engine had no answer */
-    const char *emergency;       /* answer to emergency words */
-    const char *emergency_words; /* phrases, '|'-separated, lower case; "" = never */
+    const char *transfer_words;   /* before connecting to a person */
+    const char *no_human;         /* a human was asked for and there is none */
+    const char *engine_apology;   /* our own voice, when falling back to another engine */
+    const char *failure_apology;  /* our own voice, when no engine is left */
+    const char *failure_transfer; /* the same, when a person can take over */
+    const char *say_again;        /* when the engine had no answer */
+    const char *emergency;        /* answer to emergency words */
+    const char *emergency_words;  /* phrases, '|'-separated, lower case; "" = never */
 
     /* agent */
     const char *voice;

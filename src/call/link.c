@@ -79,7 +79,7 @@ static void give_up(struct call *c)
     wants_clear(c);
     c->closing = CLOSING_NO;
     manners_close(c, person ? CLOSING_TRANSFER : CLOSING_HANGUP, "no engine",
-                  person ? c->config.transfer_words : c->config.failure_apology, true);
+                  person ? c->config.failure_transfer : c->config.failure_apology, true);
 }
 
 void link_fail(struct call *c, const char *why)

@@ -18,7 +18,7 @@ void manners_started(struct call *c)
         enum closing kind = c->closing;
         c->closing = CLOSING_NO;
         manners_close(c, kind, "no engine",
-                      kind == CLOSING_TRANSFER ? k->transfer_words : k->failure_apology, true);
+                      kind == CLOSING_TRANSFER ? k->failure_transfer : k->failure_apology, true);
     }
 }
 

@@ -68,7 +68,7 @@ const rows = [
       assert.ok(lost <= 100, `${lost} ms of the caller never reached the engine`);
     } },
   { name: 'none left, a person', provider: NOBODY, server: ['--max-local-calls', '0'], any: true,
-    hears: [/connecting you to a person/], ends: /no engine|transfer/, log: /call\.no_engine_left/,
+    hears: [/technical problem. I am connecting you to a person/], ends: /no engine|transfer/, log: /call\.no_engine_left/,
     check: ({ report }) => {
       assert.equal(report.ended_by, 'transfer');
       assert.equal(report.transferred_to, '+15055550199');
