@@ -212,13 +212,17 @@ TEST(search_prefers_the_passage_whose_callers_ask_the_same)
     struct document d = {.id = STR("d1"), .business_id = STR("b1"), .name = STR("x")};
     struct passage p[] = {
         {.title = STR("Boots"),
-         .content = STR("Boots, boots and boots: the sole of boots, a new sole for boots."),
-         .questions = STR("how much are boots\nwhich boots have a leather sole")},
+         .content = STR("The sole of a boot."),
+         .questions = STR("where do i put new boots\nwhich boots have a sole")},
         {.title = STR("Workshop"),
          .content = STR("Ninety dollars and two weeks."),
-         .questions = STR("do you mend belts\ncan you put a new sole on my boots")},
-        {.title = STR("Hours"), .content = STR("Nine to five."), .questions = STR("when")}};
-    CHECK_INT(OK, run(s, store_req_document_put(&d, p, 3)));
+         .questions = STR("do you mend belts\nput a new sole on boots")},
+        {.title = STR("Hours"), .content = STR("Nine to five."), .questions = STR("when")},
+        {.title = STR("Hats"), .content = STR("Felt and straw."), .questions = STR("what hats")},
+        {.title = STR("Belts"), .content = STR("Plain or tooled."), .questions = STR("any belts")},
+        {.title = STR("Gifts"), .content = STR("Cards of paper."), .questions = STR("any gifts")},
+        {.title = STR("Jobs"), .content = STR("Help in sales."), .questions = STR("any jobs")}};
+    CHECK_INT(OK, run(s, store_req_document_put(&d, p, 7)));
     struct str words[] = {STR("put"), STR("new"), STR("sole"), STR("boots")};
     struct store_req *r = store_req_search_text(STR("b1"), words, 4, 3);
     CHECK_INT(OK, store_run(s, r));
