@@ -36,11 +36,6 @@ void crypto_hmac_sha1(uint8_t out[CRYPTO_SHA1_BYTES], struct str key, struct str
     hmac(out, EVP_sha1(), key, data);
 }
 
-void crypto_hmac_sha256(uint8_t out[CRYPTO_SHA256_BYTES], struct str key, struct str data)
-{
-    hmac(out, EVP_sha256(), key, data);
-}
-
 bool crypto_equal(struct str a, struct str b)
 {
     return a.len == b.len && CRYPTO_memcmp(a.p ? a.p : "", b.p ? b.p : "", a.len) == 0;

@@ -65,13 +65,6 @@ uint32_t rng_u32(struct rng *r)
     return v;
 }
 
-uint64_t rng_u64(struct rng *r)
-{
-    uint64_t v;
-    rng_fill(r, &v, sizeof(v));
-    return v;
-}
-
 uint32_t rng_below(struct rng *r, uint32_t bound)
 {
     ASSERT(bound > 0);

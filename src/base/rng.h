@@ -31,7 +31,6 @@ void rng_init_seeded(struct rng *r, uint64_t seed);
 
 void rng_fill(struct rng *r, void *out, size_t len);
 uint32_t rng_u32(struct rng *r);
-uint64_t rng_u64(struct rng *r);
 /* Uniform enough in [0, bound); bound > 0. */
 uint32_t rng_below(struct rng *r, uint32_t bound);
 /* `bytes` random bytes as lower-case hex, NUL-terminated; `out` holds 2 * bytes + 1. */

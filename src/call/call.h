@@ -31,7 +31,7 @@
 enum { CALL_BEHAVIOUR_VERSION = 1 };
 
 enum call_in_type {
-    CALL_IN_STREAM = 1,    /* the channel's stream began; text = stream id */
+    CALL_IN_STREAM = 1,    /* the channel's stream began */
     CALL_IN_AUDIO,         /* caller audio: audio_len bytes, number = stream timestamp ms */
     CALL_IN_MARK,          /* number = mark that was played */
     CALL_IN_DTMF,          /* number = the character */

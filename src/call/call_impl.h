@@ -127,7 +127,6 @@ struct call {
     int64_t last_audio_us;
     bool apologised;
     bool speaking; /* the caller, as the engine hears it */
-    int64_t speaking_us;
     struct call_item *speaking_item;
     struct turn_clock turn;
 

@@ -170,7 +170,6 @@ static int64_t time_of_audio(const struct call *c, int64_t audio_ms)
 static void on_speech_started(struct call *c, const struct rt_event *ev)
 {
     c->speaking = true;
-    c->speaking_us = c->now;
     manners_speech(c);
     struct call_item *item = script_find(c, ev->item_id);
     if (!item)

@@ -2,8 +2,8 @@
  * rt_event.h - the Realtime vocabulary: every GA client and server event as one tagged union.
  *
  * This is the internal language between a call and its engine, and the wire language to any
- * Realtime provider. The shape is the GA one (docs/protocol-notes.md); rt_beta.h translates the
- * retired beta shape at the edge. Events that are not known keep their text and are RT_UNKNOWN;
+ * Realtime provider. The shape is the GA one (OpenAI Realtime API reference); rt_beta.h translates
+ * the retired beta shape at the edge. Events that are not known keep their text and are RT_UNKNOWN;
  * members that are not modelled survive parse and write (but for `obfuscation`, random padding, of
  * audio deltas).
  *

@@ -267,7 +267,7 @@ static struct host_entry *begin(struct host_part *part, const struct store_req *
              config.business_id, config.from[0] ? config.from : "withheld");
     if (h->env.observer && h->env.observer->on_begin)
         h->env.observer->on_begin(h->env.observer_ctx, id, &config);
-    e->session = session_new(part, &config, info->carrier_id);
+    e->session = session_new(part, &config);
     part->entries = e;
     arena_fini(&a);
     return e;

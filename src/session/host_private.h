@@ -40,9 +40,7 @@ struct host_part {
     struct prompts *prompts;
     struct vocabs *vocabs;
     struct host_entry *entries;
-    size_t live;
     struct host_aftermath *aftermath;
-    size_t aftermath_count;
     uint64_t next_call;
     /* the business of streams without a token, read once */
     struct store_req *default_business;

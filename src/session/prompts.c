@@ -28,7 +28,6 @@ struct entry {
 
 struct prompt_wait {
     struct prompt_wait *next;
-    struct entry *entry;
     prompt_done_fn *done; /* NULL = cancelled */
     void *ctx;
 };
@@ -166,7 +165,7 @@ struct prompt_wait *prompts_say(struct prompts *p, struct str text, prompt_done_
 {
     struct entry *e = find_or_make(p, text);
     struct prompt_wait *w = mem_zalloc(sizeof(*w));
-    *w = (struct prompt_wait){.next = e->waits, .entry = e, .done = done, .ctx = ctx};
+    *w = (struct prompt_wait){.next = e->waits, .done = done, .ctx = ctx};
     e->waits = w;
     if (e->ready && !e->deferred) {
         e->deferred = true;

@@ -160,11 +160,6 @@ void session_attach(struct session *s, struct channel *ch, const struct channel_
     session_feed(s, &in);
 }
 
-bool session_attached(const struct session *s)
-{
-    return s->had_channel;
-}
-
 /* -- life -- */
 
 static void write_head(struct session *s, struct buf *b)
@@ -183,8 +178,7 @@ static void write_head(struct session *s, struct buf *b)
     buf_fini(&config);
 }
 
-struct session *session_new(struct host_part *part, const struct call_config *config,
-                            struct str carrier_id)
+struct session *session_new(struct host_part *part, const struct call_config *config)
 {
     struct session *s = mem_zalloc(sizeof(*s));
     *s = (struct session){.part = part, .open = 1, .verdict = CHANNEL_HANGUP};
@@ -202,7 +196,6 @@ struct session *session_new(struct host_part *part, const struct call_config *co
     ASSERT(err == OK);
     buf_fini(&text);
     (void)str_copy(s->id, sizeof(s->id), str_of(s->config.call_id));
-    (void)str_copy(s->carrier_id, sizeof(s->carrier_id), carrier_id);
 
     s->timer = loop_timer_new(part->loop, on_timer, s);
     s->call = call_new(&s->config);
@@ -256,11 +249,6 @@ void session_carrier_ended(struct session *s, struct str reason)
 const char *session_id(const struct session *s)
 {
     return s->id;
-}
-
-struct str session_carrier_id(const struct session *s)
-{
-    return str_of(s->carrier_id);
 }
 
 enum channel_verdict session_verdict(const struct session *s)

@@ -19,13 +19,11 @@
 struct session;
 
 /* Begins a call: journal, core, engine. `config` is copied. */
-struct session *session_new(struct host_part *part, const struct call_config *config,
-                            struct str carrier_id);
+struct session *session_new(struct host_part *part, const struct call_config *config);
 
 /* The carrier's stream for this call. */
 void session_attach(struct session *s, struct channel *ch, const struct channel_events **events,
                     void **events_ctx);
-bool session_attached(const struct session *s);
 
 /* "hangup", "say ..." */
 void session_operator(struct session *s, const char *command);
@@ -33,7 +31,6 @@ void session_operator(struct session *s, const char *command);
 void session_carrier_ended(struct session *s, struct str reason);
 
 const char *session_id(const struct session *s);
-struct str session_carrier_id(const struct session *s);
 
 /* What the carrier should do when the stream has ended. */
 enum channel_verdict session_verdict(const struct session *s);

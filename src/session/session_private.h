@@ -43,7 +43,6 @@ struct session {
     struct arena mem;
     struct call_config config;
     char id[CALL_ID_TEXT];
-    char carrier_id[64];
     struct journal_call *journal;
     struct buf record, lines, message; /* scratch */
     struct channel *channel;

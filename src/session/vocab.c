@@ -24,7 +24,7 @@ struct entry {
 
 struct vocab_wait {
     struct vocab_wait *next;
-    vocab_done_fn *done; /* NULL = cancelled */
+    vocab_done_fn *done;
     void *ctx;
 };
 
@@ -83,8 +83,7 @@ static void answer_waits(void *ctx)
     while (e->waits) {
         struct vocab_wait *w = e->waits;
         e->waits = w->next;
-        if (w->done)
-            w->done(w->ctx, e->vocabulary.count ? &e->vocabulary : NULL);
+        w->done(w->ctx, e->vocabulary.count ? &e->vocabulary : NULL);
         mem_free(w);
     }
 }
@@ -137,9 +136,4 @@ struct vocab_wait *vocabs_get(struct vocabs *v, const char *business_id, vocab_d
         loop_defer(v->loop, answer_waits, e);
     }
     return w;
-}
-
-void vocabs_cancel(struct vocab_wait *w)
-{
-    w->done = NULL;
 }

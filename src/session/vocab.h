@@ -25,9 +25,8 @@ struct vocabs *vocabs_open(struct loop *l, struct worker_pool *pool, struct stor
 /* As prompts_close. */
 void vocabs_close(struct vocabs *v);
 
-/* Calls done exactly once, from the loop, never from inside this function, unless cancelled. */
+/* Calls done exactly once, from the loop, never from inside this function. */
 struct vocab_wait *vocabs_get(struct vocabs *v, const char *business_id, vocab_done_fn *done,
                               void *ctx);
-void vocabs_cancel(struct vocab_wait *w);
 
 #endif
