@@ -109,6 +109,8 @@ static const struct flag_row flag_rows[] = {
     {"rtt", FLAG_MS, OPT(rtt_ms), 0, 5000, NULL, "MS", "round trip of the simulated network (0)"},
     {"jitter", FLAG_MS, OPT(jitter_ms), 0, 5000, NULL, "MS",
      "extra delay of caller audio, at most"},
+    {"retry-wait", FLAG_MS, OPT(retry_wait_ms), 1, 15000, NULL, "MS",
+     "before a webhook is asked again; doubled each time (250)"},
     {"calls", FLAG_INT, AT(calls), 1, DIAL_CALLS_MAX, NULL, "N", "so many calls at once (1)"},
     {"spread", FLAG_MS, AT(spread_ms), 0, 60000, NULL, "MS", "between the starts of calls (0)"},
     {"save", FLAG_TEXT, AT(save), 0, 0, NULL, "FILE",

@@ -3,8 +3,9 @@
  *
  * It posts the signed voice webhook, obeys the TwiML, opens the signed media stream, sends the
  * caller's 20 ms frames in real time, plays what it is sent at the speed of speech, echoes marks
- * when they were played, honours clear, asks the <Connect action> when the server ends the stream,
- * and reports the end to the status callback (Twilio documentation: Voice webhooks, TwiML, Media
+ * when they were played, honours clear, asks the <Connect action> when the stream ends (again and
+ * again where its URL says so), goes on in a new stream if it is told to, and reports the end to
+ * the status callback (Twilio documentation: Voice webhooks, Connection Overrides, TwiML, Media
  * Streams). What it prints is what a caller can know: times, not the agent's words.
  *
  *   Lifetime  dial_call_new, dial_call_start; on_done once, from the loop; dial_call_free after it
@@ -34,6 +35,7 @@ struct dial_opts {
     const char *from, *to;
     struct dial_talk_opts talk;
     int64_t rtt_ms, jitter_ms; /* of the network between carrier and server */
+    int64_t retry_wait_ms;     /* before a webhook is asked again, then doubled; 0 = 250 */
     int64_t max_ms;            /* the call is hung up then and has failed; 0 = 120 s */
     int64_t hangup_ms;         /* after the stream began, whatever was said; -1 = never */
     bool keep_audio;           /* for dial_call_wav */

@@ -14,11 +14,9 @@
 #include "app/voice.h"
 #include "base/clock.h"
 #include "net/url.h"
-#include "proto/twilio_sig.h"
 
-enum { FORM_PARAMS_MAX = 32, DEFAULT_MAX_MS = 120000 };
+enum { DEFAULT_MAX_MS = 120000 };
 
-static void next_verb(void *ctx);
 static void finish(struct dial_call *c);
 
 int64_t dial_call_now_ms(const struct dial_call *c)
@@ -64,130 +62,6 @@ void dial_call_fail(struct dial_call *c, const char *fmt, ...)
         vsnprintf(c->error, sizeof(c->error), fmt, args);
     va_end(args);
     dial_call_end(c, DIAL_END_FAILED, "");
-}
-
-/* -- webhooks -- */
-
-static void put_encoded(struct buf *b, struct str text)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char ch = (unsigned char)text.p[i];
-        if (ch == ' ')
-            buf_put_byte(b, '+');
-        else if (memchr(plain, ch, sizeof(plain) - 1))
-            buf_put_byte(b, ch);
-        else
-            buf_printf(b, "%%%02X", ch);
-    }
-}
-
-struct form {
-    struct twilio_param params[FORM_PARAMS_MAX];
-    size_t count;
-};
-
-static void form_add(struct form *f, const char *name, const char *value)
-{
-    if (f->count < FORM_PARAMS_MAX)
-        f->params[f->count++] = (struct twilio_param){str_of(name), str_of(value)};
-}
-
-static void form_call(const struct dial_call *c, struct form *f)
-{
-    const struct dial_opts *o = c->opts;
-    form_add(f, "CallSid", c->call_sid);
-    form_add(f, "AccountSid", o->account_sid);
-    form_add(f, "From", o->from);
-    form_add(f, "To", o->to);
-    form_add(f, "Caller", o->from);
-    form_add(f, "Called", o->to);
-    form_add(f, "CallStatus", c->call_status);
-    form_add(f, "ApiVersion", "2010-04-01");
-    form_add(f, "Direction", "inbound");
-    form_add(f, "CallerCity", "");
-    form_add(f, "CallerCountry", "US");
-    form_add(f, "StirVerstat", "TN-Validation-Passed-A");
-}
-
-/* Signs as Twilio does and posts. `url` is the public one. */
-static void post(struct dial_call *c, struct str url, const struct form *f, http_done_fn *done)
-{
-    struct buf body, target;
-    buf_init(&body, HTTP_BODY_BYTES_MAX);
-    buf_init(&target, HTTP_HEAD_BYTES_MAX);
-    for (size_t i = 0; i < f->count; i++) {
-        if (i > 0)
-            buf_put_byte(&body, '&');
-        put_encoded(&body, f->params[i].name);
-        buf_put_byte(&body, '=');
-        put_encoded(&body, f->params[i].value);
-    }
-    dial_call_route(c, url, false, &target);
-    char signature[64] = "X-Twilio-Signature: ";
-    size_t at = strlen(signature);
-    struct twilio_request r = {.url = url, .params = f->params, .param_count = f->count};
-    bool sign = c->opts->token && c->opts->token[0] &&
-                twilio_sig_compute(signature + at, str_of(c->opts->token), &r) == OK;
-    const char *headers[] = {"Content-Type: application/x-www-form-urlencoded; charset=UTF-8",
-                             "User-Agent: TwilioProxy/1.1", sign ? signature : NULL, NULL};
-    struct http_fetch_opts o = {.method = "POST",
-                                .url = buf_str(&target),
-                                .headers = headers,
-                                .body = buf_str(&body),
-                                .timeout_ms = DIAL_WEBHOOK_TIMEOUT_MS};
-    if (http_fetch(c->http, &o, done, c, &c->fetch) != OK) {
-        c->fetch = NULL;
-        dial_call_fail(c, "cannot ask %.*s", STR_FMT(url));
-    }
-    buf_fini(&body);
-    buf_fini(&target);
-}
-
-static void on_twiml(void *ctx, const struct http_result *r)
-{
-    struct dial_call *c = ctx;
-    struct err_detail why;
-    c->fetch = NULL;
-    if (c->webhook_ms < 0)
-        c->webhook_ms = dial_call_now_ms(c);
-    if (r->err != OK) {
-        dial_call_fail(c, "the webhook did not answer: %s", r->detail);
-        return;
-    }
-    if (r->status != 200) {
-        dial_call_fail(c, "the webhook answered HTTP %u", r->status);
-        return;
-    }
-    if (c->has_doc)
-        twiml_doc_fini(&c->doc);
-    c->has_doc = twiml_parse(&c->doc, r->body, &why) == OK;
-    if (!c->has_doc) {
-        dial_call_fail(c, "the webhook's TwiML is wrong: %s", why.text);
-        return;
-    }
-    c->verb = 0;
-    next_verb(c);
-}
-
-/* Asks for the next document. */
-static void ask(struct dial_call *c, struct str url, const char *name, const char *value)
-{
-    struct form f = {.count = 0};
-    struct buf whole;
-    if (++c->documents > DIAL_DOCUMENTS_MAX) {
-        dial_call_fail(c, "more than %d TwiML documents: they go in circles", DIAL_DOCUMENTS_MAX);
-        return;
-    }
-    buf_init(&whole, HTTP_HEAD_BYTES_MAX);
-    dial_call_resolve(c, url, &whole);
-    form_call(c, &f);
-    if (name)
-        form_add(&f, name, value);
-    if (c->stream_sid[0])
-        form_add(&f, "StreamSid", c->stream_sid);
-    post(c, buf_str(&whole), &f, on_twiml);
-    buf_fini(&whole);
 }
 
 /* -- TwiML -- */
@@ -255,7 +129,7 @@ static void obey_dial(struct dial_call *c, const struct twiml_verb *v)
     dial_say(c, "transferred to %s", c->transferred_to);
     struct str action = twiml_attr(v, "action");
     if (action.p)
-        ask(c, action, "DialCallStatus", "completed");
+        dial_ask(c, action, "DialCallStatus", "completed");
     else
         dial_call_end(c, DIAL_END_TRANSFER, "");
 }
@@ -276,7 +150,7 @@ static void obey(struct dial_call *c, size_t index)
         c->call_status = "busy";
         dial_call_end(c, DIAL_END_REJECT, "rejected");
     } else if (str_eq(v->name, STR("Redirect"))) {
-        ask(c, v->text, NULL, NULL);
+        dial_ask(c, v->text, NULL, NULL);
     } else if (str_eq(v->name, STR("Connect"))) {
         obey_connect(c, index);
     } else if (str_eq(v->name, STR("Dial"))) {
@@ -287,9 +161,8 @@ static void obey(struct dial_call *c, size_t index)
     }
 }
 
-static void next_verb(void *ctx)
+void dial_call_next_verb(struct dial_call *c)
 {
-    struct dial_call *c = ctx;
     while (c->verb < c->doc.verb_count && c->doc.verbs[c->verb].parent != TWIML_TOP)
         c->verb++;
     if (c->verb == c->doc.verb_count)
@@ -305,7 +178,19 @@ static void on_wait(void *ctx)
     if (c->ended_by != DIAL_END_NONE)
         finish(c);
     else
-        next_verb(c);
+        dial_call_next_verb(c);
+}
+
+/* Whether the server left or broke down shows in what it wants next. */
+static void begin_break(struct dial_call *c)
+{
+    if (c->broken || c->break_count == DIAL_BREAKS_MAX)
+        return;
+    int64_t now_ms = dial_call_now_ms(c);
+    int64_t quiet_ms = c->last_audible_ms < 0 ? -1 : now_ms - c->last_audible_ms;
+    c->breaks[c->break_count++] =
+        (struct dial_break){.at_ms = now_ms, .quiet_ms = quiet_ms, .stream_ms = -1, .heard_ms = -1};
+    c->broken = true;
 }
 
 void dial_call_stream_over(struct dial_call *c, bool by_server)
@@ -318,10 +203,12 @@ void dial_call_stream_over(struct dial_call *c, bool by_server)
         dial_call_end(c, DIAL_END_AGENT, "the stream was closed");
         return;
     }
-    if (c->action)
-        ask(c, str_of(c->action), NULL, NULL);
-    else
-        next_verb(c);
+    if (c->action) {
+        begin_break(c);
+        dial_ask(c, str_of(c->action), NULL, NULL);
+    } else {
+        dial_call_next_verb(c);
+    }
 }
 
 /* -- the end -- */
@@ -359,7 +246,7 @@ static void report_end(struct dial_call *c)
         return;
     }
     char seconds[24], minutes[24], stamp[64];
-    struct form f = {.count = 0};
+    struct dial_form f = {.count = 0};
     struct buf url;
     time_t now = (time_t)(clock_wall_ms() / 1000);
     struct tm tm;
@@ -372,16 +259,15 @@ static void report_end(struct dial_call *c)
         c->call_status = "completed";
     else if (strcmp(c->call_status, "ringing") == 0)
         c->call_status = c->ended_by == DIAL_END_FAILED ? "failed" : "completed";
-    form_call(c, &f);
-    form_add(&f, "CallDuration", seconds);
-    form_add(&f, "Duration", minutes);
-    form_add(&f, "CallbackSource", "call-progress-events");
-    form_add(&f, "SequenceNumber", "0");
-    form_add(&f, "Timestamp", stamp);
+    dial_form_call(c, &f);
+    dial_form_add(&f, "CallDuration", seconds);
+    dial_form_add(&f, "Duration", minutes);
+    dial_form_add(&f, "CallbackSource", "call-progress-events");
+    dial_form_add(&f, "SequenceNumber", "0");
+    dial_form_add(&f, "Timestamp", stamp);
     buf_init(&url, HTTP_HEAD_BYTES_MAX);
     dial_call_resolve(c, str_of(path), &url);
-    post(c, buf_str(&url), &f, on_status);
-    if (!c->fetch)
+    if (dial_post(c, buf_str(&url), &f, DIAL_WEBHOOK_TIMEOUT_MS, on_status) != OK)
         finish(c);
     buf_fini(&url);
 }
@@ -389,6 +275,9 @@ static void report_end(struct dial_call *c)
 void dial_call_end(struct dial_call *c, enum dial_end by, const char *detail)
 {
     if (c->ended_by == DIAL_END_NONE) {
+        if (c->broken && (by == DIAL_END_AGENT || by == DIAL_END_TRANSFER))
+            c->break_count--; /* the server had ended the stream on purpose */
+        c->broken = false;
         c->ended_by = by;
         snprintf(c->ended_detail, sizeof(c->ended_detail), "%s", detail);
     }
@@ -400,9 +289,7 @@ void dial_call_end(struct dial_call *c, enum dial_end by, const char *detail)
     }
     c->closing = true;
     dial_stream_stop(c);
-    if (c->fetch)
-        http_fetch_cancel(c->fetch);
-    c->fetch = NULL;
+    dial_ask_stop(c);
     loop_timer_cancel(c->wait);
     int64_t end_us = loop_now_us(c->loop);
     c->duration_ms = c->answered_us ? (end_us - c->answered_us) / 1000 : 0;
@@ -435,12 +322,13 @@ struct dial_call *dial_call_new(struct loop *l, struct http_client *http, struct
     c->number = number;
     c->on_done = on_done;
     c->ctx = ctx;
-    c->webhook_ms = c->stream_open_ms = -1;
+    c->webhook_ms = c->stream_open_ms = c->last_audible_ms = -1;
     c->call_status = "ringing";
     memcpy(c->call_sid, "CA", 2);
     rng_hex(loop_rng(l), c->call_sid + 2, 16);
     c->wait = loop_timer_new(l, on_wait, c);
     c->limit = loop_timer_new(l, on_limit, c);
+    dial_ask_init(c);
     dial_playout_init(&c->playout);
     buf_init(&c->out, WS_MESSAGE_BYTES_MAX);
     buf_init(&c->caller_audio, (size_t)8000 * DIAL_SECONDS_MAX);
@@ -460,7 +348,7 @@ void dial_call_start(struct dial_call *c)
         return;
     }
     dial_say(c, "ringing %s", o->to);
-    ask(c, str_of(o->path ? o->path : "/api/twilio/voice"), NULL, NULL);
+    dial_ask(c, str_of(o->path ? o->path : "/api/twilio/voice"), NULL, NULL);
 }
 
 void dial_call_free(struct dial_call *c)
@@ -472,6 +360,7 @@ void dial_call_free(struct dial_call *c)
         twiml_doc_fini(&c->doc);
     loop_timer_free(c->wait);
     loop_timer_free(c->limit);
+    dial_ask_fini(c);
     dial_playout_fini(&c->playout);
     buf_fini(&c->out);
     buf_fini(&c->caller_audio);

@@ -120,6 +120,13 @@ size_t dial_playout_clear(struct dial_playout *p)
     return n;
 }
 
+void dial_playout_lost(struct dial_playout *p)
+{
+    p->passed += (int64_t)dial_playout_waiting(p);
+    p->head = p->queue.len;
+    p->mark_count = 0;
+}
+
 const char *dial_playout_due(struct dial_playout *p)
 {
     if (p->mark_count == 0 || p->marks[p->first_mark].at > p->passed)

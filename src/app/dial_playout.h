@@ -55,6 +55,8 @@ enum err dial_playout_mark(struct dial_playout *p, struct str name) MUST_CHECK;
 size_t dial_playout_take(struct dial_playout *p, uint8_t *frame);
 /* Drops what waits; returns how many bytes that were. */
 size_t dial_playout_clear(struct dial_playout *p);
+/* The stream is gone: what waits, marks as well, is nobody's any more. */
+void dial_playout_lost(struct dial_playout *p);
 /* The name of the next mark that is due, NULL if none is. Valid until the next call. */
 const char *dial_playout_due(struct dial_playout *p);
 bool dial_playout_empty(const struct dial_playout *p);

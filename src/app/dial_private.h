@@ -1,8 +1,8 @@
 /*
  * dial_private.h - the inside of a simulated call, for dial*.c alone.
  *
- * dial_call.c is the carrier (webhooks, TwiML, the end), dial_stream.c the media stream,
- * dial_report.c what is said about it all.
+ * dial_call.c is the carrier (TwiML, the end), dial_ask.c its webhooks, dial_stream.c the media
+ * stream, dial_report.c what is said about it all.
  *
  *   Thread   the loop's.
  */
@@ -10,16 +10,41 @@
 #define APP_DIAL_PRIVATE_H
 
 #include "app/dial.h"
+#include "app/dial_ask.h"
 #include "app/dial_line.h"
 #include "app/dial_playout.h"
 #include "base/limits.h"
 #include "net/ws.h"
+#include "proto/twilio_sig.h"
 #include "proto/twiml.h"
 
-enum { DIAL_SID_BYTES = 40 };
+enum { DIAL_SID_BYTES = 40, DIAL_FORM_PARAMS_MAX = 32 };
 
 struct dial_clear {
     int64_t at_ms, heard_ms, played_ms, dropped_ms;
+};
+
+/* A webhook being asked. */
+struct dial_question {
+    struct dial_overrides overrides;
+    struct buf url;           /* absolute, without its fragment */
+    const char *name, *value; /* one more parameter; NULL = none */
+    unsigned asked;
+    int64_t began_ms;
+};
+
+/* The stream ended without a hang-up of either side. Milliseconds of the call; -1 = not yet. */
+struct dial_break {
+    int64_t at_ms;
+    int64_t quiet_ms;  /* the last audible frame was so long before; -1 = none was heard */
+    int64_t stream_ms; /* a new stream was open */
+    int64_t heard_ms;  /* first audible frame of it */
+    unsigned asked;    /* requests until there was an answer */
+};
+
+struct dial_form {
+    struct twilio_param params[DIAL_FORM_PARAMS_MAX];
+    size_t count;
 };
 
 enum dial_end {
@@ -47,6 +72,8 @@ struct dial_call {
 
     /* carrier */
     struct http_fetch *fetch;
+    struct dial_question question;
+    struct loop_timer *retry;
     struct twiml_doc doc;
     bool has_doc;
     size_t verb; /* next to be obeyed */
@@ -81,6 +108,10 @@ struct dial_call {
     char transferred_to[64];
     struct dial_clear cleared[DIAL_CLEARS_MAX];
     size_t clear_count;
+    struct dial_break breaks[DIAL_BREAKS_MAX];
+    size_t break_count;
+    bool broken;             /* the last break is not over: it may turn out to be the call's end */
+    int64_t last_audible_ms; /* of the call; -1 = nothing was heard */
     uint64_t bad_messages, late_ticks;
     int64_t webhook_ms, stream_open_ms, max_late_ms;
     int64_t duration_ms;
@@ -89,7 +120,23 @@ struct dial_call {
     unsigned close_code;
 };
 
+/* -- dial_ask.c -- */
+void dial_ask_init(struct dial_call *c);
+void dial_ask_fini(struct dial_call *c);
+/* No answer is waited for any more. */
+void dial_ask_stop(struct dial_call *c);
+/* Asks for the next document; `name` and `value` (static) go with it unless NULL. */
+void dial_ask(struct dial_call *c, struct str url, const char *name, const char *value);
+void dial_form_add(struct dial_form *f, const char *name, const char *value);
+/* What every webhook is told of the call. */
+void dial_form_call(const struct dial_call *c, struct dial_form *f);
+/* Signs as Twilio does and posts. `url` is the public one. Not OK: the call has failed. */
+enum err dial_post(struct dial_call *c, struct str url, const struct dial_form *f,
+                   int64_t timeout_ms, http_done_fn *done) MUST_CHECK;
+
 /* -- dial_call.c -- */
+/* Goes on in the document. */
+void dial_call_next_verb(struct dial_call *c);
 /* The stream is over: what next? `by_server`: the TwiML goes on. */
 void dial_call_stream_over(struct dial_call *c, bool by_server);
 void dial_call_fail(struct dial_call *c, const char *fmt, ...)

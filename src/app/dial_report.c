@@ -89,6 +89,10 @@ static const char *trouble(const struct dial_call *c)
         return "nothing was heard";
     if (c->opts->hangup_ms >= 0 || c->ended_by == DIAL_END_TRANSFER)
         return NULL;
+    for (size_t i = 0; i < c->break_count; i++) {
+        if (c->breaks[i].heard_ms < 0)
+            return "the stream broke and the agent was not heard again";
+    }
     for (size_t i = 0; i < c->talk.turn_count; i++) {
         if (c->talk.turns[i].unanswered)
             return "a turn was not answered";
@@ -143,6 +147,29 @@ static void put_interruption(struct buf *b, const struct dial_turn *t)
     buf_put_byte(b, '}');
 }
 
+static int64_t since_break(const struct dial_break *k, int64_t at_ms)
+{
+    return at_ms < 0 ? -1 : at_ms - k->at_ms;
+}
+
+static void put_break(struct buf *b, const struct dial_break *k)
+{
+    buf_printf(b, "{\"at_ms\":%" PRId64, k->at_ms);
+    put_int(b, "quiet_before_ms", k->quiet_ms);
+    put_int(b, "asked", k->asked);
+    put_int(b, "stream_after_ms", since_break(k, k->stream_ms));
+    put_int(b, "silence_ms", since_break(k, k->heard_ms));
+    buf_printf(b, ",\"words_came_back\":%s}", k->heard_ms >= 0 ? "true" : "false");
+}
+
+static int64_t resumed(const struct dial_call *c)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < c->break_count; i++)
+        n += c->breaks[i].stream_ms >= 0;
+    return n;
+}
+
 static void put_lists(const struct dial_call *c, struct buf *b)
 {
     const char *comma = "";
@@ -167,6 +194,11 @@ static void put_lists(const struct dial_call *c, struct buf *b)
         put_int(b, "played_ms_total", k->played_ms);
         put_int(b, "dropped_ms", k->dropped_ms);
         buf_put_byte(b, '}');
+    }
+    buf_put_str(b, STR("],\"breaks\":["));
+    for (size_t i = 0; i < c->break_count; i++) {
+        buf_put_str(b, str_of(i ? "," : ""));
+        put_break(b, &c->breaks[i]);
     }
     buf_put_str(b, STR("],\"carrier_says\":["));
     for (size_t i = 0; i < c->say_count; i++) {
@@ -203,6 +235,7 @@ void dial_call_json(const struct dial_call *c, struct buf *b)
     put_int(b, "marks_received", (int64_t)p->marks_seen);
     put_int(b, "marks_echoed", (int64_t)p->marks_echoed);
     put_int(b, "clears_received", (int64_t)p->clears);
+    put_int(b, "resumed", resumed(c));
     put_int(b, "bad_messages", (int64_t)c->bad_messages);
     put_int(b, "late_ticks", (int64_t)c->late_ticks);
     put_int(b, "max_late_ms", c->max_late_ms);
@@ -239,6 +272,14 @@ void dial_call_print(const struct dial_call *c)
                worst);
     if (interruptions > 0)
         printf("; %u of %u interruptions honoured", honoured, interruptions);
+    int64_t worst_break = 0;
+    for (size_t i = 0; i < c->break_count; i++) {
+        int64_t ms = since_break(&c->breaks[i], c->breaks[i].heard_ms);
+        worst_break = ms > worst_break ? ms : worst_break;
+    }
+    if (c->break_count > 0)
+        printf("; broke %zu times, resumed %" PRId64 " times, %.1f s of silence at worst",
+               c->break_count, resumed(c), (double)worst_break / 1000.0);
     if (c->bad_messages > 0)
         printf("; %" PRIu64 " messages Twilio would not take", c->bad_messages);
     if (trouble(c))

@@ -124,6 +124,17 @@ static void on_down(void *ctx, struct str text)
     twilio_msg_fini(&m);
 }
 
+static void on_audible(struct dial_call *c)
+{
+    struct dial_break *last = c->break_count ? &c->breaks[c->break_count - 1] : NULL;
+    c->last_audible_ms = dial_call_now_ms(c);
+    if (last && last->stream_ms >= 0 && last->heard_ms < 0) {
+        last->heard_ms = c->last_audible_ms;
+        dial_say(c, "the agent is back (after %.1f s)",
+                 (double)(last->heard_ms - last->at_ms) / 1000.0);
+    }
+}
+
 /* One frame of 20 ms. */
 static void step(struct dial_call *c)
 {
@@ -135,6 +146,8 @@ static void step(struct dial_call *c)
                            .idle = took == 0,
                            .played_ms = c->playout.heard / 8};
     echo_marks(c);
+    if (h.audible)
+        on_audible(c);
     dial_talk_tick(&c->talk, stream_ms(c), &h, said);
     if (c->opts->keep_audio) {
         buf_put(&c->agent_audio, heard, sizeof(heard));
@@ -170,8 +183,10 @@ static void on_tick(void *ctx)
 static void on_open(void *ctx)
 {
     struct dial_call *c = ctx;
-    c->stream_open_ms = dial_call_now_ms(c);
-    dial_say(c, "connected");
+    bool first = c->stream_open_ms < 0;
+    if (first)
+        c->stream_open_ms = dial_call_now_ms(c);
+    dial_say(c, first ? "connected" : "connected again");
     buf_reset(&c->out);
     twilio_write_connected(&c->out);
     send_out(c);
@@ -182,6 +197,11 @@ static void on_open(void *ctx)
     twilio_write_start(&c->out, &m);
     send_out(c);
     c->streaming = true;
+    if (c->broken) {
+        c->breaks[c->break_count - 1].stream_ms = dial_call_now_ms(c);
+        c->broken = false;
+        dial_talk_resumed(&c->talk, stream_ms(c));
+    }
     c->stream_us = loop_now_us(c->loop);
     c->next_us = c->stream_us + VOICE_FRAME_MS * 1000;
     loop_timer_set(c->tick, VOICE_FRAME_MS);
@@ -212,6 +232,7 @@ static void over(void *ctx)
     if (by_server && c->ended_by == DIAL_END_NONE)
         dial_say(c, "the agent's side closed the stream (%u)%s", c->close_code,
                  c->unheard_ms > 0 ? " before everything was heard" : "");
+    dial_playout_lost(&c->playout);
     dial_call_stream_over(c, by_server);
 }
 
@@ -220,7 +241,8 @@ static void on_closed(void *ctx, unsigned code, struct str reason)
     struct dial_call *c = ctx;
     c->ws = NULL;
     c->close_code = code;
-    if (!c->streaming && !c->stream_closed_by_us) {
+    bool refused = str_starts(reason, STR("HTTP ")) || !c->action;
+    if (!c->streaming && !c->stream_closed_by_us && refused) {
         dial_call_fail(c, "the stream was refused: %.*s", STR_FMT(reason));
     } else if (c->stream_closed_by_us || c->opts->rtt_ms == 0) {
         over(c);

@@ -126,7 +126,8 @@ static void hear(struct dial_talk *t, int64_t now_ms, const struct dial_heard *h
     }
     if (!t->agent_on || !h->empty)
         return;
-    bool opening = turn->step == NULL;
+    /* Both may come in several parts. */
+    bool opening = turn->step == NULL || t->state == DIAL_TALK_BACK;
     int64_t settle_ms = opening ? t->opts.first_settle_ms : t->opts.settle_ms;
     if (turn->interrupts && turn->cleared && turn->silent_ms < 0) {
         turn->silent_ms = now_ms;
@@ -201,6 +202,46 @@ static void wait_for_answer(struct dial_talk *t, int64_t now_ms)
     }
 }
 
+static void begin_again(struct dial_talk *t, int64_t now_ms)
+{
+    struct dial_turn *turn = current(t);
+    turn->began_ms = turn->ended_ms = turn->answered_ms = turn->answer_end_ms = -1;
+    turn->interrupts = false;
+    t->said = 0;
+    enter(t, DIAL_TALK_SPEAK, now_ms);
+}
+
+static void listen_for_return(struct dial_talk *t, int64_t now_ms)
+{
+    if (t->agent_on)
+        return;
+    bool heard = t->agent_last_ms > t->since_ms;
+    if (!heard && now_ms - t->since_ms < t->opts.patience_ms)
+        return;
+    if (t->broken == DIAL_TALK_SPEAK) {
+        begin_again(t, now_ms);
+    } else if (t->broken == DIAL_TALK_PAUSE) {
+        enter(t, DIAL_TALK_PAUSE, now_ms);
+    } else {
+        if (current(t)->answered_ms < 0) {
+            current(t)->unanswered = true;
+            tell(t, DIAL_NO_ANSWER, 0);
+        }
+        finish_step(t, now_ms);
+    }
+}
+
+void dial_talk_resumed(struct dial_talk *t, int64_t now_ms)
+{
+    if (t->state == DIAL_TALK_OVER)
+        return;
+    if (t->agent_on)
+        agent_ends(t);
+    if (t->state != DIAL_TALK_BACK)
+        t->broken = t->state;
+    enter(t, DIAL_TALK_BACK, now_ms);
+}
+
 void dial_talk_tick(struct dial_talk *t, int64_t now_ms, const struct dial_heard *heard,
                     uint8_t *frame)
 {
@@ -222,6 +263,9 @@ void dial_talk_tick(struct dial_talk *t, int64_t now_ms, const struct dial_heard
     case DIAL_TALK_PAUSE:
         if (now_ms - t->since_ms >= current(t)->step->pause_ms)
             finish_step(t, now_ms);
+        break;
+    case DIAL_TALK_BACK:
+        listen_for_return(t, now_ms);
         break;
     case DIAL_TALK_OVER:
         break;

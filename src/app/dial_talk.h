@@ -81,6 +81,7 @@ enum dial_talk_state {
     DIAL_TALK_SPEAK,
     DIAL_TALK_WAIT, /* for the answer */
     DIAL_TALK_PAUSE,
+    DIAL_TALK_BACK, /* the line broke and is back: hear what the agent has to say to that */
     DIAL_TALK_OVER,
 };
 
@@ -89,9 +90,9 @@ struct dial_talk {
     struct dial_talk_opts opts;
     dial_talk_fn *fn;
     void *ctx;
-    enum dial_talk_state state;
-    size_t step;             /* next to be done */
-    struct dial_turn *turns; /* the opening, then one a step */
+    enum dial_talk_state state, broken; /* broken: what was going on when the line broke */
+    size_t step;                        /* next to be done */
+    struct dial_turn *turns;            /* the opening, then one a step */
     size_t turn_count;
     size_t said;      /* bytes of the running step */
     int64_t since_ms; /* of the state */
@@ -111,6 +112,9 @@ void dial_talk_tick(struct dial_talk *t, int64_t now_ms, const struct dial_heard
 /* A clear dropped audio, `played_ms` having been played until then. Returns how much of the
  * interrupted answer that is. */
 int64_t dial_talk_cleared(struct dial_talk *t, int64_t now_ms, int64_t played_ms);
+/* The stream broke and another one took its place. An utterance that was cut is said again once the
+ * agent has spoken; an answer that was cut need not come again. */
+void dial_talk_resumed(struct dial_talk *t, int64_t now_ms);
 /* All steps were done. */
 bool dial_talk_over(const struct dial_talk *t);
 

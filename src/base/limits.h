@@ -235,6 +235,8 @@
 #define DIAL_CLEARS_MAX         256          /* told one by one */
 #define DIAL_SAYS_MAX           16           /* texts the carrier was told to say */
 #define DIAL_WEBHOOK_TIMEOUT_MS 15000        /* Twilio's own */
+#define DIAL_RETRY_WAIT_MS      250          /* before a webhook is asked again; then doubled */
+#define DIAL_BREAKS_MAX         16           /* streams that broke, told one by one */
 #define DIAL_LATE_TICKS_MAX     50           /* frames caught up with after a pause of ours */
 
 /* -- local engine -- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/dial.h"
+#include "app/dial_ask.h"
 #include "app/voice.h"
 #include "audio/vad.h"
 #include "audio/wav.h"
@@ -31,6 +32,8 @@ struct server {
     struct ws *ws;
     const char *twiml; /* instead of <Connect> */
     bool refuse_stream, close_after_greeting, mute;
+    int64_t abort_at;         /* breaks the connection with this media message of all */
+    int refuse_resume;        /* answers so many questions with 503 */
     const char *after_stream; /* TwiML of the action */
     char base[64];
     /* seen */
@@ -64,28 +67,33 @@ static void check_signature(struct server *s, struct http_exchange *ex, const st
         !twilio_sig_valid(str_of(token), &r, http_header(ex, "X-Twilio-Signature"));
 }
 
-static void on_voice(void *ctx, struct http_exchange *ex)
+static void connect_stream(struct server *s, struct http_exchange *ex)
 {
-    struct server *s = ctx;
-    struct arena a;
     struct buf b;
-    size_t count;
     char url[160];
-    arena_init(&a, 65536);
     buf_init(&b, 65536);
-    const struct http_param *form = read_form(&a, ex, &count);
-    check_signature(s, ex, form, count);
-    s->voice_asked++;
     snprintf(url, sizeof(url), "ws%s/api/twilio/stream", s->base + 4);
     struct twilio_param param = {STR("token"), STR("one & two")};
     twiml_open(&b);
-    twiml_connect_stream(&b, &(struct twiml_stream){.action = STR("/api/twilio/resume"),
+    twiml_connect_stream(&b, &(struct twiml_stream){.action = STR("/api/twilio/resume#rc=3&rp=all"),
                                                     .url = str_of(url),
                                                     .params = &param,
                                                     .param_count = 1});
     twiml_close(&b);
     http_reply(ex, 200, "text/xml", s->twiml ? str_of(s->twiml) : buf_str(&b));
     buf_fini(&b);
+}
+
+static void on_voice(void *ctx, struct http_exchange *ex)
+{
+    struct server *s = ctx;
+    struct arena a;
+    size_t count;
+    arena_init(&a, 65536);
+    const struct http_param *form = read_form(&a, ex, &count);
+    check_signature(s, ex, form, count);
+    s->voice_asked++;
+    connect_stream(s, ex);
     arena_fini(&a);
 }
 
@@ -98,8 +106,13 @@ static void on_resume(void *ctx, struct http_exchange *ex)
     const struct http_param *form = read_form(&a, ex, &count);
     check_signature(s, ex, form, count);
     s->resumed++;
-    http_reply(ex, 200, "text/xml",
-               str_of(s->after_stream ? s->after_stream : "<Response><Hangup/></Response>"));
+    if (s->refuse_resume-- > 0)
+        http_reply_problem(ex, 503, "Unavailable", "not yet");
+    else if (s->abort_at)
+        connect_stream(s, ex);
+    else
+        http_reply(ex, 200, "text/xml",
+                   str_of(s->after_stream ? s->after_stream : "<Response><Hangup/></Response>"));
     arena_fini(&a);
 }
 
@@ -153,7 +166,8 @@ static void on_caller_audio(struct server *s, struct str payload)
 {
     uint8_t frame[160];
     size_t len = 0;
-    s->media++;
+    if (++s->media == s->abort_at)
+        ws_abort(s->ws);
     if (base64_decoded_len(payload) != sizeof(frame) || base64_decode(frame, &len, payload) != OK)
         return;
     struct vad_result r = vad_feed_mulaw(&s->vad, frame);
@@ -471,6 +485,49 @@ TEST(a_server_that_ends_the_stream_is_asked_what_comes_next)
           0);
     CHECK(figure(&p, "unheard_at_close_ms") > 0); /* closed before the greeting was played */
     close_phone(&p);
+}
+
+TEST(a_broken_stream_is_asked_about_again_and_again_and_the_script_goes_on)
+{
+    struct phone p;
+    CHECK(open_phone(&p));
+    p.server.abort_at = (ANSWER_MS + 300 + 300) / 20; /* in the middle of the caller's words */
+    p.server.refuse_resume = 2;
+    p.opts.retry_wait_ms = 50;
+    add_say(&p, -1);
+    CHECK(place_call(&p));
+    CHECK(dial_call_ok(p.call));
+    CHECK_INT(3, p.server.resumed);
+    CHECK_INT(0, p.server.bad_signatures); /* the fragment is neither sent nor signed */
+    CHECK_INT(2, p.server.starts);
+    CHECK_INT(1, p.server.stops);
+    CHECK_INT(1, figure(&p, "resumed"));
+    CHECK_INT(3 * ANSWER_MS, figure(&p, "heard_ms"));
+    const json_t *k = json_array_get(js_get(p.json, "breaks"), 0);
+    CHECK_INT(3, js_get_int(k, "asked", 0));
+    CHECK(js_get_bool(k, "words_came_back", false));
+    int64_t silence = js_get_int(k, "silence_ms", -1);
+    CHECK(silence >= 150 && silence <= 400); /* 50 and 100 ms between the questions */
+    /* The words that were cut are said again, whole. */
+    const json_t *turn = json_array_get(js_get(p.json, "turns"), 1);
+    CHECK_INT(600, js_get_int(turn, "ended_ms", 0) - js_get_int(turn, "began_ms", 0));
+    close_phone(&p);
+}
+
+TEST(a_question_is_asked_as_often_as_the_url_says)
+{
+    struct str url = STR("https://a/b?c=1#rc=5&rp=4xx,rt&ct=200&rt=20000&tt=9000");
+    struct dial_overrides o = dial_overrides_parse(&url);
+    CHECK(str_eq(url, STR("https://a/b?c=1")));
+    CHECK_INT(5, o.retries);
+    CHECK(o.on_4xx && o.on_read && !o.on_connect && !o.on_5xx);
+    CHECK_INT(200, o.connect_ms);
+    CHECK_INT(15000, o.read_ms); /* out of range: the default */
+    CHECK_INT(9000, o.total_ms);
+    url = STR("https://a/b");
+    o = dial_overrides_parse(&url);
+    CHECK_INT(1, o.retries);
+    CHECK(o.on_connect && !o.on_read && !o.on_4xx && !o.on_5xx);
 }
 
 TEST(what_goes_wrong_is_told)
