@@ -63,6 +63,7 @@ struct app_config {
     int64_t silence_ms, max_duration_ms, goodbye_limit_ms;
     int64_t max_cost_microusd; /* of one call; 0 = no cap */
     bool recording;
+    bool journal;
 
     /* where each value came from; private to config.c */
     const char *text[CONFIG_KEYS_MAX];

@@ -136,6 +136,9 @@ const struct config_row config_rows[] = {
          "US dollars one call may cost before it is ended politely; 0: no limit."),
     BOOL_(CALLS, "recording", recording, "false",
           "Keep the audio of calls whose business has not decided itself."),
+    BOOL_(CALLS, "journal", journal, "true",
+          "Write a journal of every call; without it a call can neither be replayed nor be "
+          "taken up again after a crash."),
 };
 const size_t config_row_count = sizeof(config_rows) / sizeof(config_rows[0]);
 _Static_assert(sizeof(config_rows) / sizeof(config_rows[0]) <= CONFIG_KEYS_MAX,

@@ -52,7 +52,8 @@ struct host_env {
     uint32_t engine_count;
     struct call_config defaults; /* limits, texts, voice; strings live as long as the host */
     uint32_t max_calls;
-    bool recording; /* keep audio where a business does not say */
+    bool recording;  /* keep audio where a business does not say */
+    bool no_journal; /* calls leave no record but their rows in the store */
     enum tts_voice prompt_voice;
     const char *default_business; /* id or slug that owns streams without a token; "" = none */
     const struct host_observer *observer; /* may be NULL */

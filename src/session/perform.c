@@ -360,7 +360,7 @@ static void write_end(struct session *s, const struct call_stats *st, struct buf
 static void store_end(struct session *s, const struct call_stats *st)
 {
     char path[CALL_ID_TEXT + 8];
-    snprintf(path, sizeof(path), "%s.jrn", s->id);
+    snprintf(path, sizeof(path), "%s%s", s->journal ? s->id : "", s->journal ? ".jrn" : "");
     struct call_row row = end_row_of(s->call, st, s->id, path, wall_now_ms(s));
     if (!s->had_channel)
         row.status = STR("no-answer");
@@ -379,8 +379,11 @@ static void end(struct session *s)
     buf_reset(&s->message);
     write_end(s, &st, &s->message);
     s->open++;
-    journal_call_end(s->journal, buf_str(&s->message), loop_now_us(s->part->loop), on_journal_done,
-                     s);
+    if (s->journal)
+        journal_call_end(s->journal, buf_str(&s->message), loop_now_us(s->part->loop),
+                         on_journal_done, s);
+    else
+        loop_defer(s->part->loop, on_journal_done, s);
     s->journal = NULL;
     host_session_ended(s->part, s, &st, call_cost_nanousd(s->call));
     for (int t = 1; t < CALL_TIMER_COUNT; t++)
@@ -415,11 +418,13 @@ static void leave(struct session *s, const struct call_fx *fx)
     if (fx->type == CALL_FX_TRANSFER) {
         s->verdict = CHANNEL_TRANSFER;
         (void)str_copy(s->transfer_number, sizeof(s->transfer_number), fx->text);
-        journal_barrier(s->journal, close_channel, s);
     } else {
         s->verdict = CHANNEL_HANGUP;
-        loop_defer(s->part->loop, close_channel, s);
     }
+    if (s->verdict == CHANNEL_TRANSFER && s->journal)
+        journal_barrier(s->journal, close_channel, s);
+    else
+        loop_defer(s->part->loop, close_channel, s);
 }
 
 static void note(struct session *s, const struct call_fx *fx)

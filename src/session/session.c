@@ -27,9 +27,19 @@ static void buf_done(struct buf *b)
 
 /* -- the heart: one input at a time -- */
 
+static void append_input(struct session *s, const struct call_input *in)
+{
+    if (!s->journal)
+        return;
+    call_input_write(&s->record, in, s->config.recording);
+    journal_append(s->journal, (uint16_t)(JOURNAL_INPUT + in->type), in->at_us, buf_str(&s->record),
+                   STR_NONE);
+    buf_done(&s->record);
+}
+
 static void append_effects(struct session *s, int64_t at_us, const struct call_effects *effects)
 {
-    if (effects->count == 0)
+    if (effects->count == 0 || !s->journal)
         return;
     uint32_t digest = call_effects_digest(effects, &s->lines);
     char crc[4];
@@ -45,10 +55,7 @@ static void append_effects(struct session *s, int64_t at_us, const struct call_e
 static void step(struct session *s, struct call_input *in)
 {
     in->at_us = loop_now_us(s->part->loop);
-    call_input_write(&s->record, in, s->config.recording);
-    journal_append(s->journal, (uint16_t)(JOURNAL_INPUT + in->type), in->at_us, buf_str(&s->record),
-                   STR_NONE);
-    buf_done(&s->record);
+    append_input(s, in);
     struct call_effects effects = call_step(s->call, in);
     append_effects(s, in->at_us, &effects);
     session_perform(s, in, &effects);
@@ -178,6 +185,15 @@ static void write_head(struct session *s, struct buf *b)
     buf_fini(&config);
 }
 
+static void begin_journal(struct session *s)
+{
+    struct buf head;
+    buf_init(&head, CALL_EVENT_BYTES_MAX);
+    write_head(s, &head);
+    s->journal = journal_call_begin(s->part->journal, s->id, buf_str(&head), s->config.anchor_us);
+    buf_fini(&head);
+}
+
 struct session *session_new(struct host_part *part, const struct call_config *config)
 {
     struct session *s = mem_zalloc(sizeof(*s));
@@ -199,11 +215,8 @@ struct session *session_new(struct host_part *part, const struct call_config *co
 
     s->timer = loop_timer_new(part->loop, on_timer, s);
     s->call = call_new(&s->config);
-    struct buf head;
-    buf_init(&head, CALL_EVENT_BYTES_MAX);
-    write_head(s, &head);
-    s->journal = journal_call_begin(part->journal, s->id, buf_str(&head), s->config.anchor_us);
-    buf_fini(&head);
+    if (!part->host->env.no_journal)
+        begin_journal(s);
 
     struct call_input in = {.type = CALL_IN_START};
     session_feed(s, &in);

@@ -43,7 +43,7 @@ struct session {
     struct arena mem;
     struct call_config config;
     char id[CALL_ID_TEXT];
-    struct journal_call *journal;
+    struct journal_call *journal;      /* NULL: none is kept, or it has been given its end */
     struct buf record, lines, message; /* scratch */
     struct channel *channel;
     bool had_channel;

@@ -48,7 +48,19 @@ async function checkBug(file, journals) {
   console.log(`${what[1]} ${what[2]}: found at ${where[1]}`);
 }
 
+/** Without a journal a call goes the same way and leaves none. */
+async function unrecorded(lab) {
+  const provider = await lab.provider();
+  const server = await lab.serve(['--engine', 'realtime', '--provider-url', provider.url,
+    '--journal=false', '--demo-dir', lab.terse()]);
+  const [report] = await lab.dial(server, ['--say', 'What are your opening hours?']);
+  assert.equal(report.ok, true, JSON.stringify(report));
+  const { calls, journals } = await lab.finish(server);
+  assert.deepEqual([calls.length, journals], [1, 0], 'a row, and no journal');
+}
+
 await main(async (lab) => {
+  await unrecorded(lab);
   const journals = await record(lab);
   const bugs = built ? readdirSync(join(HERE, 'bugs')).filter((f) => f.endsWith('.sed')) : [];
   for (const bug of bugs) await checkBug(bug, journals);
