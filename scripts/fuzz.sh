@@ -12,7 +12,9 @@ for source in fuzz/fuzz_*.c; do
     case " ${*:-$name} " in *" $name "*) ;; *) continue ;; esac
     mkdir -p "build/fuzz/found/$name"
     echo "fuzzing $name for $minutes min"
-    "build/fuzz/fuzz_$name" -max_total_time=$((minutes * 60)) -print_final_stats=1 \
+    words=
+    [ ! -f "fuzz/dict/$name.dict" ] || words=-dict=fuzz/dict/$name.dict
+    "build/fuzz/fuzz_$name" $words -max_total_time=$((minutes * 60)) -print_final_stats=1 \
         -artifact_prefix="build/fuzz/found/$name-" "build/fuzz/found/$name" "fuzz/corpus/$name" \
         >"build/fuzz/$name.log" 2>&1 || { tail -30 "build/fuzz/$name.log"; exit 1; }
     grep -E 'stat::number_of_executed_units|cov:' "build/fuzz/$name.log" | tail -2

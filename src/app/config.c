@@ -125,8 +125,13 @@ static enum err check_text(struct app_config *c, const struct config_row *row, s
 static enum err set_value(struct app_config *c, const struct config_row *row, struct str text,
                           enum config_source source, struct err_detail *why)
 {
-    if (text.len > CONFIG_VALUE_BYTES_MAX || str_find(text, str_n("", 1), 0) != SIZE_MAX)
+    if (text.len > CONFIG_VALUE_BYTES_MAX)
         return err_explain(why, ERR_INVALID, "the value of %s is too long", row->key);
+    text = str_trim(text);
+    for (size_t i = 0; i < text.len; i++) /* a value is one line: a dump of it is a file again */
+        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f)
+            return err_explain(why, ERR_INVALID, "the value of %s has a control character in it",
+                               row->key);
     char *field = (char *)c + row->offset;
     const char *copy = arena_strndup(&c->mem, text.p ? text.p : "", text.len);
     bool yes;

@@ -195,6 +195,7 @@ TEST(every_mistake_gets_a_sentence)
         {{"--price-text-in", "4,0"}, "price_text_in takes an amount"},
         {{"--price-text-in", "0.1234567"}, "price_text_in takes an amount"},
         {{"--provider-url", "ftp://x"}, "provider_url: "},
+        {{"--voice", "cedar\nloops = 9"}, "the value of voice has a control character"},
         {{"--public-url", "https://a.example/path"}, "public_url is an address"},
         {{"--tls-cert", "x.pem"}, "tls_cert and tls_key go together"},
         {{"--insecure-streams", "--listen", "0.0.0.0:80"}, "insecure_streams is for"},
