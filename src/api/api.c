@@ -84,6 +84,8 @@ static void on_metrics(void *ctx, struct http_exchange *ex)
     metric(&b, "turns_total", "counter", "Turns of callers, of ended calls.", c.turns);
     metric(&b, "interruptions_total", "counter", "Answers cut by callers, of ended calls.",
            c.interruptions);
+    metric(&b, "engine_rollovers_total", "counter",
+           "Engine sessions replaced before their limit, of ended calls.", c.rollovers);
     metric(&b, "engine_failures_total", "counter", "Engine sessions lost, of ended calls.",
            c.engine_failures);
     metric(&b, "audio_dropped_ms_total", "counter", "Audio dropped because too late.",

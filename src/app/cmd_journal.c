@@ -70,7 +70,7 @@ static void print_input(const struct journal_record *r)
     if (in.audio_len)
         printf(" sound=%u%s", in.audio_len, in.audio.len ? "" : " (not kept)");
     putchar(' ');
-    if (type == CALL_IN_ENGINE_EVENT)
+    if (in.event)
         print_event(&in);
     else
         journal_file_print(in.text, INDENT);

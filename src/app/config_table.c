@@ -122,6 +122,12 @@ const struct config_row config_rows[] = {
          "Tries of a failing engine beyond the first before the next engine takes over."),
     MS_(CALLS, "connect_timeout", connect_timeout_ms, 500, 60000, "5s",
         "For the engine to become ready."),
+    MS_(CALLS, "session_limit", session_limit_ms, 0, 24 * HOUR_MS, "60m",
+        "How long a provider lets a session live: it is replaced before, in a quiet moment of the "
+        "call. 0: only by what the provider tells."),
+    MS_(CALLS, "slow_answer", slow_answer_ms, 0, 60000, "2500ms",
+        "A session whose answers have come to take longer than this, and twice as long as its "
+        "first ones, is replaced; 0: never."),
     MS_(CALLS, "response_timeout", response_timeout_ms, 500, 60000, "8s",
         "For the engine to begin an answer it owes."),
     MS_(CALLS, "tool_timeout", tool_timeout_ms, 500, 120000, "8s", "For a tool to answer."),

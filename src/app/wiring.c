@@ -147,6 +147,8 @@ static void call_defaults(const struct app_config *c, struct call_config *k)
     k->vad_silence_ms = (uint32_t)c->vad_silence_ms;
     k->connect_timeout_ms = (uint32_t)c->connect_timeout_ms;
     k->response_timeout_ms = (uint32_t)c->response_timeout_ms;
+    k->session_limit_ms = (uint32_t)c->session_limit_ms;
+    k->slow_answer_ms = (uint32_t)c->slow_answer_ms;
     k->tool_timeout_ms = (uint32_t)c->tool_timeout_ms;
     k->filler_after_ms = (uint32_t)c->filler_after_ms;
     k->silence_ms = (uint32_t)c->silence_ms;

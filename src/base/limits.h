@@ -153,10 +153,17 @@
 #define CALL_MARK_BYTES        800         /* a mark after at least 100 ms */
 #define CALL_MARK_GRACE_MS     1500        /* an echo later than this is missing */
 #define CALL_SPEECH_MAX_MS     60000       /* speech_started without an end: the engine forgot it */
-#define CALL_CLOSE_WAIT_MS     5000 /* from hanging up to the carrier's word that it is done */
-#define CALL_UNNOTICED_MS      3000 /* an engine replaced this early is not apologised for */
-#define CALL_DTMF_GAP_MS       1500 /* keys closer than this belong together */
-#define PLAYHEAD_MARKS_MAX     256  /* marks in flight: 10 s ahead at one each 100 ms, twice */
+#define CALL_CLOSE_WAIT_MS     5000   /* from hanging up to the carrier's word that it is done */
+#define CALL_UNNOTICED_MS      3000   /* an engine replaced this early is not apologised for */
+#define CALL_DTMF_GAP_MS       1500   /* keys closer than this belong together */
+#define CALL_KEEP_BYTES        6400   /* 800 ms: a word's beginning until the engine notices it */
+#define CALL_KEEP_SPEECH_BYTES 96000  /* 12 s: a question kept until its words are known */
+#define CALL_REHEAR_MS         4000   /* for a new session to hear an interrupted question */
+#define CALL_ROLL_LEAD_MS      300000 /* a session is replaced this long before its limit */
+#define CALL_ROLL_RETRY_MS     15000  /* between two tries to open a spare */
+#define CALL_ROLL_SAMPLES      3      /* answers whose median tells how quick a session is */
+#define CALL_WORDS_WAIT_MS     5000   /* for the words of a turn, before a session is replaced */
+#define PLAYHEAD_MARKS_MAX     256    /* marks in flight: 10 s ahead at one each 100 ms, twice */
 
 /* -- protocols -- */
 #define TWILIO_PARAMS_MAX       16  /* <Parameter> elements of one stream; ours has a handful */
@@ -210,6 +217,7 @@
 /* -- session -- */
 #define VOICEQ_BYTES_MAX               (8u << 20) /* 17 minutes of speech: no answer is so long */
 #define SESSION_HELD_BYTES_MAX         240000     /* 30 s of the caller while no engine is ready */
+#define SESSION_KEEP_SLACK_BYTES       6400       /* trimmed once this much too many are kept */
 #define SESSION_HELD_PIECE_BYTES       4000  /* held audio goes to the engine in half seconds */
 #define SESSION_STREAM_WAIT_MS         15000 /* from the webhook to the stream */
 #define SESSION_BAD_EVENTS_MAX         20    /* unreadable engine events before it is given up */

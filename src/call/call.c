@@ -35,7 +35,7 @@ void fx_note(struct call *c, const char *name, const char *fmt, ...)
                                .text = scratch_str(c, str_of(text))});
 }
 
-void fx_engine(struct call *c, const struct rt_event *ev)
+static void fx_event(struct call *c, enum call_fx_type type, const struct rt_event *ev)
 {
     buf_reset(&c->text);
     rt_event_write(&c->text, ev);
@@ -43,8 +43,17 @@ void fx_engine(struct call *c, const struct rt_event *ev)
         fx_note(c, "call.event_too_large", "type=%s", rt_type_name(ev->type));
         return;
     }
-    fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_SEND,
-                               .text = scratch_str(c, buf_str(&c->text))});
+    fx_add(c, (struct call_fx){.type = type, .text = scratch_str(c, buf_str(&c->text))});
+}
+
+void fx_engine(struct call *c, const struct rt_event *ev)
+{
+    fx_event(c, CALL_FX_ENGINE_SEND, ev);
+}
+
+void fx_spare(struct call *c, const struct rt_event *ev)
+{
+    fx_event(c, CALL_FX_SPARE_SEND, ev);
 }
 
 void timer_set(struct call *c, enum call_timer timer, int64_t at_us)
@@ -125,7 +134,8 @@ void call_finish(struct call *c, struct str reason)
     for (int t = 1; t < CALL_TIMER_COUNT; t++)
         timer_set(c, (enum call_timer)t, NO_TIME);
     if (c->link != LINK_CLOSED)
-        fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_CLOSE});
+        fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_CLOSE, .ok = true});
+    roll_drop(c, true);
     c->link = LINK_CLOSED;
     c->phase = PHASE_ENDED;
     c->ended_us = c->now;
@@ -168,6 +178,15 @@ static void on_timer(struct call *c, uint32_t number)
         break;
     case CALL_TIMER_RESPONSE:
         answer_timer(c);
+        break;
+    case CALL_TIMER_ROLL:
+    case CALL_TIMER_SPARE:
+        roll_timer(c, timer);
+        break;
+    case CALL_TIMER_REHEAR:
+        c->rehearing = false;
+        want_add(c, PURPOSE_TURN, STR("")); /* it heard no speech in it: ask by what is known */
+        answer_next(c);
         break;
     case CALL_TIMER_PACE:
     case CALL_TIMER_HEARD:
@@ -231,6 +250,15 @@ static void dispatch(struct call *c, const struct call_input *in)
     case CALL_IN_ENGINE_CLOSED:
         link_closed(c);
         break;
+    case CALL_IN_SPARE_OPEN:
+        roll_spare_opened(c);
+        break;
+    case CALL_IN_SPARE_EVENT:
+        roll_spare_event(c);
+        break;
+    case CALL_IN_SPARE_CLOSED:
+        roll_spare_closed(c);
+        break;
     case CALL_IN_PROMPT:
         voice_prompt_ready(c);
         break;
@@ -259,6 +287,8 @@ struct call_effects call_step(struct call *c, const struct call_input *in)
         c->now = in->at_us;
     c->in = in;
     dispatch(c, in);
+    if (c->spare.state == LINK_READY)
+        roll_try(c);
     if (c->phase != PHASE_ENDED && c->arena.over) {
         fx_note(c, "call.memory_limit", "bytes=%zu", c->arena.used);
         call_finish(c, STR("limit"));
@@ -302,7 +332,13 @@ const char *call_check(const struct call *c)
     for (uint32_t i = 0; i < c->source_count; i++)
         pending += c->sources[i].pending;
     if (c->phase == PHASE_ENDED)
-        return c->link == LINK_CLOSED ? NULL : "ended with an open engine";
+        return c->link == LINK_CLOSED && c->spare.state == LINK_CLOSED
+                   ? NULL
+                   : "ended with an open engine";
+    if (c->spare.state != LINK_CLOSED && c->link != LINK_READY)
+        return "a spare stands beside no session";
+    if (c->kept_bytes > c->keep_bytes)
+        return "more is kept than was asked for";
     if (c->answer.state != ANSWER_NONE && c->link != LINK_READY)
         return "a response is in flight on a link that is not ready";
     if (c->heard_all && pending)

@@ -28,7 +28,7 @@
 #include "proto/rt_event.h"
 
 /* Changes whenever the same inputs may give other effects; written into every journal. */
-enum { CALL_BEHAVIOUR_VERSION = 1 };
+enum { CALL_BEHAVIOUR_VERSION = 2 };
 
 enum call_in_type {
     CALL_IN_STREAM = 1,    /* the channel's stream began */
@@ -39,12 +39,15 @@ enum call_in_type {
     CALL_IN_ENGINE_OPEN,   /* the engine accepts events */
     CALL_IN_ENGINE_EVENT,  /* event; audio_len = decoded length of its audio, if any */
     CALL_IN_ENGINE_CLOSED, /* text = reason */
-    CALL_IN_PROMPT,   /* a prompt was synthesised: number = prompt, audio_len (0 = it failed) */
-    CALL_IN_TOOL,     /* number = tool run, ok, text = output */
-    CALL_IN_TIMER,    /* number = enum call_timer */
-    CALL_IN_OPERATOR, /* text = "hangup" or "say <words>" */
-    CALL_IN_DROPPED,  /* the shell dropped audio_len bytes; number = enum call_dropped */
-    CALL_IN_START,    /* always the first: the call rings, the engine may be opened */
+    CALL_IN_PROMPT,       /* a prompt was synthesised: number = prompt, audio_len (0 = it failed) */
+    CALL_IN_TOOL,         /* number = tool run, ok, text = output */
+    CALL_IN_TIMER,        /* number = enum call_timer */
+    CALL_IN_OPERATOR,     /* text = "hangup" or "say <words>" */
+    CALL_IN_DROPPED,      /* the shell dropped audio_len bytes; number = enum call_dropped */
+    CALL_IN_START,        /* always the first: the call rings, the engine may be opened */
+    CALL_IN_SPARE_OPEN,   /* the spare engine session accepts events */
+    CALL_IN_SPARE_EVENT,  /* event, raw: of the spare; ENGINE_EVENT once it has taken over */
+    CALL_IN_SPARE_CLOSED, /* text = reason */
 };
 
 enum call_dropped { CALL_DROPPED_TO_CHANNEL = 1, CALL_DROPPED_TO_ENGINE };
@@ -70,9 +73,12 @@ enum call_timer {
     CALL_TIMER_HEARD,    /* what was sent should have been heard by now */
     CALL_TIMER_FILLER,
     CALL_TIMER_DTMF,
-    CALL_TIMER_BARGE, /* protected speech has been heard: look at a waiting interruption */
-    CALL_TIMER_CLOSE, /* the channel should have closed by now */
-    CALL_TIMER_TOOL,  /* the nearest tool deadline */
+    CALL_TIMER_BARGE,  /* protected speech has been heard: look at a waiting interruption */
+    CALL_TIMER_CLOSE,  /* the channel should have closed by now */
+    CALL_TIMER_TOOL,   /* the nearest tool deadline */
+    CALL_TIMER_ROLL,   /* the engine session grows old: replace it, at last by force */
+    CALL_TIMER_SPARE,  /* the spare must be ready */
+    CALL_TIMER_REHEAR, /* a new session should have heard the interrupted question by now */
     CALL_TIMER_COUNT
 };
 
@@ -88,12 +94,18 @@ enum call_fx_type {
     CALL_FX_QUEUE,   /* text = item id: append this input's audio (len bytes) */
     CALL_FX_DISCARD, /* drop all of it */
     /* engine */
-    CALL_FX_ENGINE_OPEN, /* number = index into config.engines */
-    CALL_FX_ENGINE_CLOSE,
+    CALL_FX_ENGINE_OPEN,   /* number = index into config.engines */
+    CALL_FX_ENGINE_CLOSE,  /* ok = it did not fail */
     CALL_FX_ENGINE_SEND,   /* text = client event JSON */
     CALL_FX_ENGINE_APPEND, /* forward this input's caller audio */
     CALL_FX_HOLD,          /* keep this input's caller audio until the engine is ready */
-    CALL_FX_RELEASE,       /* forward all held caller audio, oldest first */
+    CALL_FX_RELEASE,       /* forward all caller audio at hand, oldest first: kept, then held */
+    CALL_FX_KEEP,        /* of what is forwarded from now on the last `len` bytes stay at hand for a
+                            session that may follow; ok = what is at hand is forgotten first */
+    CALL_FX_SPARE_OPEN,  /* number as ENGINE_OPEN: a second session beside the running one */
+    CALL_FX_SPARE_SEND,  /* text = client event JSON */
+    CALL_FX_SPARE_CLOSE, /* ok as ENGINE_CLOSE */
+    CALL_FX_SPARE_SWAP,  /* the running session is closed, the spare takes its place */
     /* others */
     CALL_FX_PROMPT,      /* number, text: synthesise with our own voice, answer CALL_IN_PROMPT */
     CALL_FX_TOOL,        /* number = run, name, text = arguments */
@@ -182,7 +194,7 @@ int64_t call_cost_nanousd(const struct call *c);
 /* Counters, for the record of the call. */
 struct call_stats {
     int64_t duration_ms; /* stream begin to end */
-    uint32_t turns, interruptions, engine_failures, tool_runs;
+    uint32_t turns, interruptions, engine_failures, tool_runs, rollovers;
     int64_t input_tokens, output_tokens;
     int64_t dropped_to_channel_ms, dropped_to_engine_ms;
     uint32_t marks_missing;

@@ -5,6 +5,7 @@
  *   voice.c     what is spoken: queue, pace, marks, playhead, interruption
  *   respond.c   what the engine is asked for: one response at a time, in order
  *   link.c      the engine connection: opening, failing, falling back, its events
+ *   roll.c      replacing an engine session before it ends, unnoticed
  *   toolrun.c   function calls
  *   manners.c   silence, duration, keys, emergencies, saying goodbye
  *   script.c    the transcript: items, words, usage, money
@@ -79,6 +80,18 @@ struct toolrun {
     bool used, running, ok, sent;
 };
 
+/* A second engine session, made ready beside the running one to take its place. */
+struct spare {
+    enum link_state state;
+    int64_t opened_us, expires_us;
+};
+
+/* How quick an engine session's answers are: the first few against the last few, ms. */
+struct pace {
+    uint32_t first[CALL_ROLL_SAMPLES], last[CALL_ROLL_SAMPLES];
+    uint32_t count;
+};
+
 /* Times of the turn that is being answered, for its latency. */
 struct turn_clock {
     bool open; /* an answer may still take it */
@@ -123,12 +136,22 @@ struct call {
     uint32_t engine_index, engine_tries, epoch;
     uint32_t engine_losses;   /* sessions of this engine lost so far */
     uint64_t forwarded_bytes; /* caller audio given to this engine session */
-    uint64_t held_bytes;
+    uint64_t held_bytes;      /* not given to any session yet */
+    uint32_t keep_bytes;      /* how much of what was given stays at hand, and how much did */
+    uint32_t kept_bytes;
     int64_t last_audio_us;
+    struct call_item *question; /* what the caller said and the call has no words of yet */
+    bool rehearing;             /* a new session is being given the question's sound again */
     bool apologised;
     bool speaking; /* the caller, as the engine hears it */
     struct call_item *speaking_item;
     struct turn_clock turn;
+
+    /* roll.c */
+    struct spare spare;
+    struct pace pace;
+    int64_t session_opened_us, session_expires_us;
+    bool rolling; /* a replacement is wanted */
 
     /* toolrun.c */
     struct toolrun tools[CALL_TOOLS_MAX];
@@ -159,6 +182,7 @@ void fx_note(struct call *c, const char *name, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Sends a client event to the engine. */
 void fx_engine(struct call *c, const struct rt_event *ev);
+void fx_spare(struct call *c, const struct rt_event *ev);
 void timer_set(struct call *c, enum call_timer timer, int64_t at_us);
 struct str keep_str(struct call *c, struct str s);    /* in the call's arena */
 struct str scratch_str(struct call *c, struct str s); /* until the step ends */
@@ -200,9 +224,30 @@ void link_open(struct call *c);
 void link_opened(struct call *c);
 void link_closed(struct call *c);
 void link_fail(struct call *c, const char *why);
+void link_expired(struct call *c); /* the provider ended it at its limit */
+void link_replace(struct call *c); /* by the spare, which is ready, whatever goes on */
 void link_event(struct call *c);
 void link_audio(struct call *c);
 void link_timer(struct call *c);
+/* What a session is to be: instructions, voice, tools, turn detection. */
+void link_describe(struct call *c, struct rt_event *ev);
+/* A session that is ready takes over from one that is gone or was let go. */
+void link_take_over(struct call *c);
+/* The question needs its sound no more: its words are known or it was answered. */
+void link_understood(struct call *c);
+
+/* -- roll.c -- */
+void roll_armed(struct call *c); /* a session is ready: its age counts */
+void roll_created(struct call *c, const struct rt_event *ev);
+void roll_pace(struct call *c, int64_t answered_ms);
+void roll_spare_opened(struct call *c);
+void roll_spare_event(struct call *c);
+void roll_spare_closed(struct call *c);
+void roll_timer(struct call *c, enum call_timer timer);
+void roll_try(struct call *c); /* after every step: is this the moment? */
+void roll_drop(struct call *c, bool ok);
+/* The running session died: true if the spare stood ready and has taken its place. */
+bool roll_rescue(struct call *c);
 
 /* -- toolrun.c -- */
 void tool_called(struct call *c, struct str call_id, struct str name, struct str arguments);

@@ -102,6 +102,32 @@ static void write_play(struct buf *b, const struct call_fx *fx)
     buf_put_byte(b, '\n');
 }
 
+static void write_engine(struct buf *b, const struct call_fx *fx)
+{
+    if (fx->type == CALL_FX_ENGINE_APPEND) /* the frequent one first */
+        write_counted(b, STR("append"), fx->len);
+    else if (fx->type == CALL_FX_ENGINE_OPEN)
+        write_counted(b, STR("engine_open"), fx->number);
+    else if (fx->type == CALL_FX_ENGINE_CLOSE)
+        buf_put_str(b, STR("engine_close\n"));
+    else if (fx->type == CALL_FX_ENGINE_SEND)
+        write_named(b, "engine_send", fx->text);
+    else if (fx->type == CALL_FX_HOLD)
+        write_counted(b, STR("hold"), fx->len);
+    else if (fx->type == CALL_FX_RELEASE)
+        buf_put_str(b, STR("release\n"));
+    else if (fx->type == CALL_FX_KEEP)
+        write_counted(b, fx->ok ? STR("keep_anew") : STR("keep"), fx->len);
+    else if (fx->type == CALL_FX_SPARE_OPEN)
+        write_counted(b, STR("spare_open"), fx->number);
+    else if (fx->type == CALL_FX_SPARE_SEND)
+        write_named(b, "spare_send", fx->text);
+    else if (fx->type == CALL_FX_SPARE_CLOSE)
+        buf_put_str(b, STR("spare_close\n"));
+    else if (fx->type == CALL_FX_SPARE_SWAP)
+        buf_put_str(b, STR("spare_swap\n"));
+}
+
 void call_fx_write(struct buf *b, const struct call_fx *fx)
 {
     switch (fx->type) {
@@ -129,22 +155,17 @@ void call_fx_write(struct buf *b, const struct call_fx *fx)
         buf_put_str(b, STR("discard\n"));
         break;
     case CALL_FX_ENGINE_OPEN:
-        write_counted(b, STR("engine_open"), fx->number);
-        break;
     case CALL_FX_ENGINE_CLOSE:
-        buf_put_str(b, STR("engine_close\n"));
-        break;
     case CALL_FX_ENGINE_SEND:
-        write_named(b, "engine_send", fx->text);
-        break;
     case CALL_FX_ENGINE_APPEND:
-        write_counted(b, STR("append"), fx->len);
-        break;
     case CALL_FX_HOLD:
-        write_counted(b, STR("hold"), fx->len);
-        break;
     case CALL_FX_RELEASE:
-        buf_put_str(b, STR("release\n"));
+    case CALL_FX_KEEP:
+    case CALL_FX_SPARE_OPEN:
+    case CALL_FX_SPARE_SEND:
+    case CALL_FX_SPARE_CLOSE:
+    case CALL_FX_SPARE_SWAP:
+        write_engine(b, fx);
         break;
     case CALL_FX_PROMPT:
         buf_printf(b, "prompt %u ", fx->number);
@@ -218,7 +239,7 @@ void call_input_write(struct buf *b, const struct call_input *in, bool keep_audi
     head[13] = strip ? FLAG_STRIPPED : 0;
     buf_put(b, head, sizeof(head));
 
-    if (in->type == CALL_IN_ENGINE_EVENT) {
+    if (in->type == CALL_IN_ENGINE_EVENT || in->type == CALL_IN_SPARE_EVENT) {
         /* The audio is a piece of the raw text (the fast scanner borrows it) or, when it had to be
          * decoded, equal to one. */
         size_t at = strip ? str_find(in->raw, in->audio, 0) : SIZE_MAX;
@@ -250,7 +271,7 @@ static enum err read_event(struct call_input *in, struct rt_event *event, struct
 enum err call_input_read(struct call_input *out, struct rt_event *event_out, enum call_in_type type,
                          int64_t at_us, struct str bytes)
 {
-    if (bytes.len < HEAD_BYTES || type < CALL_IN_STREAM || type > CALL_IN_START)
+    if (bytes.len < HEAD_BYTES || type < CALL_IN_STREAM || type > CALL_IN_SPARE_CLOSED)
         return ERR_INVALID;
     struct call_input in = {
         .type = type,
@@ -261,7 +282,7 @@ enum err call_input_read(struct call_input *out, struct rt_event *event_out, enu
     };
     struct str rest = str_slice(bytes, HEAD_BYTES, bytes.len);
     *event_out = (struct rt_event){0};
-    if (type == CALL_IN_ENGINE_EVENT) {
+    if (type == CALL_IN_ENGINE_EVENT || type == CALL_IN_SPARE_EVENT) {
         enum err err = read_event(&in, event_out, rest);
         if (err != OK)
             return err;
@@ -307,6 +328,12 @@ const char *call_in_name(enum call_in_type type)
         return "dropped";
     case CALL_IN_START:
         return "start";
+    case CALL_IN_SPARE_OPEN:
+        return "spare_open";
+    case CALL_IN_SPARE_EVENT:
+        return "spare_event";
+    case CALL_IN_SPARE_CLOSED:
+        return "spare_closed";
     }
     return "unknown";
 }

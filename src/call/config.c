@@ -73,6 +73,8 @@ static const struct field fields[] = {
     U32_FIELD(silence_ms, "silenceMs"),
     U32_FIELD(max_duration_ms, "maxDurationMs"),
     U32_FIELD(goodbye_limit_ms, "goodbyeLimitMs"),
+    U32_FIELD(session_limit_ms, "sessionLimitMs"),
+    U32_FIELD(slow_answer_ms, "slowAnswerMs"),
     I64_FIELD(max_cost_nanousd, "maxCostNanousd"),
     BOOL_FIELD(recording, "recording"),
 };
@@ -127,6 +129,8 @@ void call_config_defaults(struct call_config *c)
         .silence_ms = 10000,
         .max_duration_ms = 30 * 60 * 1000,
         .goodbye_limit_ms = 15000,
+        .session_limit_ms = 60 * 60 * 1000,
+        .slow_answer_ms = 2500,
     };
     /* Whatever was not named above is "none". */
     for (size_t i = 0; i < FIELD_COUNT; i++) {

@@ -82,6 +82,8 @@ struct call_config {
     uint32_t silence_ms; /* before "are you still there?", and again before goodbye */
     uint32_t max_duration_ms;
     uint32_t goodbye_limit_ms; /* a goodbye not heard by then is cut */
+    uint32_t session_limit_ms; /* an engine session is replaced before this; 0 = as it tells */
+    uint32_t slow_answer_ms;   /* a session that has come to answer later is replaced; 0 = never */
     int64_t max_cost_nanousd;  /* 0 = no cap */
 
     bool recording; /* audio payloads are kept in the journal */

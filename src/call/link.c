@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "call/call_impl.h"
 
 void link_open(struct call *c)
@@ -15,19 +16,17 @@ void link_open(struct call *c)
     }
     c->link = LINK_OPENING;
     c->engine_tries++;
-    c->forwarded_bytes = 0;
+    c->session_opened_us = c->now;
+    c->session_expires_us = NO_TIME;
     fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_OPEN, .number = c->engine_index});
     timer_set(c, CALL_TIMER_CONNECT, c->now + (int64_t)c->config.connect_timeout_ms * 1000);
 }
 
-void link_opened(struct call *c)
+void link_describe(struct call *c, struct rt_event *ev)
 {
-    if (c->link != LINK_OPENING)
-        return;
     const struct call_config *k = &c->config;
-    c->link = LINK_CONFIGURING;
-    struct rt_event ev = {.type = RT_SESSION_UPDATE};
-    ev.session = (struct rt_session){
+    *ev = (struct rt_event){.type = RT_SESSION_UPDATE};
+    ev->session = (struct rt_session){
         .type = STR("realtime"),
         .instructions = str_of(k->instructions),
         .output_modality = STR("audio"),
@@ -45,28 +44,65 @@ void link_opened(struct call *c)
                            .interrupt_response = true},
     };
     if (k->voice[0])
-        ev.session.voice = str_of(k->voice);
+        ev->session.voice = str_of(k->voice);
     if (k->transcription_model[0])
-        ev.session.transcription_model = str_of(k->transcription_model);
+        ev->session.transcription_model = str_of(k->transcription_model);
     if (k->language[0])
-        ev.session.transcription_language = str_of(k->language);
+        ev->session.transcription_language = str_of(k->language);
+}
+
+void link_opened(struct call *c)
+{
+    if (c->link != LINK_OPENING)
+        return;
+    c->link = LINK_CONFIGURING;
+    struct rt_event ev;
+    link_describe(c, &ev);
     fx_engine(c, &ev);
 }
 
-static void on_ready(struct call *c)
+static void keep(struct call *c, uint32_t bytes, bool anew)
 {
-    if (c->link != LINK_CONFIGURING)
+    if (c->keep_bytes == bytes && !(anew && c->kept_bytes))
         return;
+    c->keep_bytes = bytes;
+    c->kept_bytes = anew ? 0 : c->kept_bytes < bytes ? c->kept_bytes : bytes;
+    fx_add(c, (struct call_fx){.type = CALL_FX_KEEP, .len = bytes, .ok = anew});
+}
+
+void link_understood(struct call *c)
+{
+    c->question = NULL;
+    keep(c, CALL_KEEP_BYTES, true);
+}
+
+/* Gives a new session the caller's sound that is at hand: the beginnings of a word that nobody has
+ * noticed yet, a question that was interrupted, what was said while there was no session. */
+static void hear_again(struct call *c)
+{
+    uint64_t at_hand = c->kept_bytes + c->held_bytes;
+    if (at_hand > SESSION_HELD_BYTES_MAX)
+        at_hand = SESSION_HELD_BYTES_MAX; /* the shell dropped the oldest, and says so */
+    c->forwarded_bytes = at_hand;
+    c->held_bytes = 0;
+    if (c->keep_bytes < CALL_KEEP_BYTES)
+        keep(c, CALL_KEEP_BYTES, false);
+    c->kept_bytes = at_hand < c->keep_bytes ? (uint32_t)at_hand : c->keep_bytes;
+    if (at_hand)
+        fx_add(c, (struct call_fx){.type = CALL_FX_RELEASE});
+    if (c->rehearing)
+        timer_set(c, CALL_TIMER_REHEAR, c->now + (int64_t)CALL_REHEAR_MS * 1000);
+}
+
+void link_take_over(struct call *c)
+{
     c->link = LINK_READY;
     timer_set(c, CALL_TIMER_CONNECT, NO_TIME);
     fx_note(c, "engine.ready", "engine=%s", c->config.engines[c->engine_index].name);
     if (c->epoch > 0)
         script_replay_context(c);
-    if (c->held_bytes) {
-        c->forwarded_bytes += c->held_bytes;
-        c->held_bytes = 0;
-        fx_add(c, (struct call_fx){.type = CALL_FX_RELEASE});
-    }
+    hear_again(c);
+    roll_armed(c);
     answer_next(c);
     manners_idle(c);
 }
@@ -82,6 +118,46 @@ static void give_up(struct call *c)
                   person ? c->config.failure_transfer : c->config.failure_apology, true);
 }
 
+/* A session goes with all that only it knew; what it owed is owed by the next. */
+static void session_gone(struct call *c)
+{
+    c->epoch++;
+    want_turn_again(c);
+    tools_abandon(c);
+    /* Asked and not understood: the sound of it is at hand, and the next session answers it. */
+    c->rehearing = c->question && c->kept_bytes;
+    timer_set(c, CALL_TIMER_REHEAR, NO_TIME);
+    c->speaking = false;
+    for (struct call_item *item = c->items; item; item = item->next)
+        if (item->role == CALL_ROLE_AGENT && !item->audio_done)
+            voice_item_done(c, item);
+}
+
+void link_replace(struct call *c)
+{
+    session_gone(c);
+    bool rescued = roll_rescue(c);
+    ASSERT(rescued); /* the spare is ready, or nobody may ask */
+}
+
+static void next_engine(struct call *c)
+{
+    c->engine_index++;
+    c->engine_tries = 0;
+    c->engine_losses = 0;
+    if (c->engine_index >= c->config.engine_count) {
+        give_up(c);
+        return;
+    }
+    /* Nobody needs to hear of what went wrong before they could notice. */
+    bool noticed = c->stats.turns > 0 || stream_ms(c, c->now) > CALL_UNNOTICED_MS;
+    if (c->phase == PHASE_TALKING && noticed && !c->apologised) {
+        c->apologised = true;
+        voice_prompt(c, str_of(c->config.engine_apology));
+    }
+    link_open(c);
+}
+
 void link_fail(struct call *c, const char *why)
 {
     if (c->phase == PHASE_ENDED || c->phase == PHASE_LEAVING)
@@ -95,34 +171,27 @@ void link_fail(struct call *c, const char *why)
     c->stats.engine_failures++;
     bool was_closed = c->link == LINK_CLOSED;
     c->link = LINK_CLOSED;
-    c->epoch++;
     timer_set(c, CALL_TIMER_CONNECT, NO_TIME);
+    timer_set(c, CALL_TIMER_ROLL, NO_TIME);
     if (!was_closed && c->in->type != CALL_IN_ENGINE_CLOSED)
         fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_CLOSE});
-    want_turn_again(c);
-    tools_abandon(c);
-    c->speaking = false;
-    for (struct call_item *item = c->items; item; item = item->next)
-        if (item->role == CALL_ROLE_AGENT && !item->audio_done)
-            voice_item_done(c, item);
-
+    session_gone(c);
     c->engine_losses++;
     if (c->engine_tries > c->config.engine_retries || c->engine_losses > CALL_ENGINE_LOSSES_MAX) {
-        c->engine_index++;
-        c->engine_tries = 0;
-        c->engine_losses = 0;
-        if (c->engine_index >= c->config.engine_count) {
-            give_up(c);
-            return;
-        }
-        /* Nobody needs to hear of what went wrong before they could notice. */
-        bool noticed = c->stats.turns > 0 || stream_ms(c, c->now) > CALL_UNNOTICED_MS;
-        if (c->phase == PHASE_TALKING && noticed && !c->apologised) {
-            c->apologised = true;
-            voice_prompt(c, str_of(c->config.engine_apology));
-        }
+        roll_drop(c, true);
+        next_engine(c);
+    } else if (roll_rescue(c)) {
+        c->engine_tries++;
+    } else {
+        link_open(c);
     }
-    link_open(c);
+}
+
+void link_expired(struct call *c)
+{
+    c->engine_tries = 0; /* it lived as long as it may: nothing speaks against a new one */
+    c->engine_losses = 0;
+    link_fail(c, "session expired");
 }
 
 void link_closed(struct call *c)
@@ -150,6 +219,9 @@ void link_audio(struct call *c)
     c->last_audio_us = c->now;
     if (c->link == LINK_READY) {
         c->forwarded_bytes += c->in->audio_len;
+        c->kept_bytes += c->in->audio_len;
+        if (c->kept_bytes > c->keep_bytes)
+            c->kept_bytes = c->keep_bytes;
         fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_APPEND, .len = c->in->audio_len});
     } else {
         c->held_bytes += c->in->audio_len;
@@ -167,16 +239,37 @@ static int64_t time_of_audio(const struct call *c, int64_t audio_ms)
 
 /* -- its events -- */
 
+/* The caller's item of that id. A question that an earlier session was lost over is heard again
+ * under another id, and stays one turn. */
+static struct call_item *caller_item(struct call *c, struct str id)
+{
+    struct call_item *item = script_find(c, id), *q = c->question;
+    if (!item && q && !q->final && q->engine_epoch != c->epoch) {
+        q->id = keep_str(c, id);
+        q->engine_epoch = c->epoch;
+        q->settled = false;
+        return q;
+    }
+    return item ? item : script_add(c, id, CALL_ROLE_CALLER);
+}
+
+static void heard_again(struct call *c)
+{
+    c->rehearing = false;
+    timer_set(c, CALL_TIMER_REHEAR, NO_TIME);
+}
+
 static void on_speech_started(struct call *c, const struct rt_event *ev)
 {
     c->speaking = true;
+    heard_again(c);
     manners_speech(c);
-    struct call_item *item = script_find(c, ev->item_id);
-    if (!item)
-        item = script_add(c, ev->item_id, CALL_ROLE_CALLER);
-    if (item)
+    struct call_item *item = caller_item(c, ev->item_id);
+    if (item && item != c->question)
         item->start_ms = stream_ms(c, time_of_audio(c, ev->audio_start_ms));
     c->speaking_item = item;
+    c->question = item;
+    keep(c, CALL_KEEP_SPEECH_BYTES, false);
     voice_barge_in(c);
 }
 
@@ -195,12 +288,11 @@ static void on_speech_stopped(struct call *c, const struct rt_event *ev)
 
 static void on_committed(struct call *c, const struct rt_event *ev)
 {
-    struct call_item *item = script_find(c, ev->item_id);
-    if (!item)
-        item = script_add(c, ev->item_id, CALL_ROLE_CALLER);
+    struct call_item *item = caller_item(c, ev->item_id);
     if (item)
         item->settled = true;
     c->speaking = false;
+    heard_again(c);
     if (c->closing == CLOSING_NO)
         want_add(c, PURPOSE_TURN, STR(""));
     answer_next(c);
@@ -221,6 +313,8 @@ static void on_transcription(struct call *c, const struct rt_event *ev)
     }
     item->final = true;
     item->settled = true;
+    if (item == c->question && item->text.len)
+        link_understood(c);
     voice_settle(c, false);
     manners_transcript(c, item);
 }
@@ -244,8 +338,11 @@ static void on_audio(struct call *c, const struct rt_event *ev)
     if (!c->answer.has_audio) {
         c->answer.has_audio = true;
         c->charged = item;
-        if (c->turn.open)
+        if (c->turn.open) {
             c->turn.engine_first_us = c->now;
+            if (c->answer.want.purpose == PURPOSE_TURN)
+                roll_pace(c, (c->now - c->turn.speech_end_us) / 1000);
+        }
     }
     voice_accept(c, item, c->in->audio_len,
                  c->answer.want.purpose == PURPOSE_FAREWELL && c->closing_protected);
@@ -287,8 +384,10 @@ void link_event(struct call *c)
     /* Most events are of no interest to a call; what they say arrives again in those below. */
     if (ev->type == RT_AUDIO_DELTA)
         on_audio(c, ev);
-    else if (ev->type == RT_SESSION_UPDATED)
-        on_ready(c);
+    else if (ev->type == RT_SESSION_CREATED)
+        roll_created(c, ev);
+    else if (ev->type == RT_SESSION_UPDATED && c->link == LINK_CONFIGURING)
+        link_take_over(c);
     else if (ev->type == RT_SPEECH_STARTED)
         on_speech_started(c, ev);
     else if (ev->type == RT_SPEECH_STOPPED)

@@ -128,6 +128,8 @@ void answer_next(struct call *c)
         return;
     if (want.purpose == PURPOSE_TOOL && tools_busy(c))
         return;
+    if (want.purpose == PURPOSE_TURN && c->rehearing)
+        return; /* the new session has not heard the question yet */
     c->want_count--;
     memmove(&c->wants[0], &c->wants[1], c->want_count * sizeof(c->wants[0]));
     request(c, want);
@@ -216,6 +218,9 @@ void answer_done(struct call *c, const struct rt_event *ev)
     if (r->status == RT_STATUS_FAILED) {
         on_failed(c, a.want, &r->error);
     } else if (!a.dead && r->status != RT_STATUS_CANCELLED) {
+        bool answered = a.want.purpose == PURPOSE_TURN || a.want.purpose == PURPOSE_TOOL;
+        if (c->question && answered && a.has_audio && !c->speaking)
+            link_understood(c);
         c->failed_answers = 0;
         c->engine_tries = 0; /* it works: later failures get their retry again */
         if (!a.has_audio && !a.has_tool && a.want.purpose == PURPOSE_TURN)
@@ -234,7 +239,7 @@ void answer_error(struct call *c, const struct rt_event *ev)
     fx_note(c, "engine.error", "code=%.*s message=%.*s", STR_FMT(e->code),
             STR_FMT(str_slice(e->message, 0, 200)));
     if (str_eq(e->code, STR("session_expired"))) {
-        link_fail(c, "session expired");
+        link_expired(c);
         return;
     }
     char ours[24];

@@ -47,8 +47,7 @@ static void keep_difference(struct replay *r, const struct tape_step *step,
     r->at_us = step->record.at_us;
     r->type = in->type;
     r->input_number = r->inputs;
-    buf_put_str(&r->input, str_slice(in->type == CALL_IN_ENGINE_EVENT ? in->raw : in->text, 0,
-                                     INPUT_TEXT_BYTES));
+    buf_put_str(&r->input, str_slice(in->event ? in->raw : in->text, 0, INPUT_TEXT_BYTES));
     buf_put_str(&r->recorded, step->lines);
     write_facts(&r->computed, effects, &r->scratch);
 }

@@ -179,6 +179,7 @@ void host_session_ended(struct host_part *part, struct session *s, const struct 
     atomic_fetch_add(&h->turns, stats->turns);
     atomic_fetch_add(&h->interruptions, stats->interruptions);
     atomic_fetch_add(&h->engine_failures, stats->engine_failures);
+    atomic_fetch_add(&h->rollovers, stats->rollovers);
     atomic_fetch_add(&h->dropped_ms,
                      (uint64_t)(stats->dropped_to_channel_ms + stats->dropped_to_engine_ms));
     if (str_eq(stats->end_reason, STR("no engine")))
@@ -470,6 +471,7 @@ void host_counters(struct host *h, struct host_counters *out)
         .turns = atomic_load(&h->turns),
         .interruptions = atomic_load(&h->interruptions),
         .engine_failures = atomic_load(&h->engine_failures),
+        .rollovers = atomic_load(&h->rollovers),
         .dropped_ms = atomic_load(&h->dropped_ms),
     };
     for (int i = 0; i < HOST_LOOPS_MAX; i++) {

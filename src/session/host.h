@@ -76,7 +76,7 @@ const struct channel_host *host_channel_host(void); /* its ctx is the struct hos
 struct host_counters {
     uint64_t calls_total, calls_refused, calls_failed;
     size_t calls_live;
-    uint64_t turns, interruptions, engine_failures, dropped_ms;
+    uint64_t turns, interruptions, engine_failures, rollovers, dropped_ms;
     struct journal_health journal; /* of all loops */
 };
 /* Any thread; journal figures are of the last flush. */

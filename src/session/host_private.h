@@ -56,7 +56,7 @@ struct host {
     _Atomic uint32_t live;
     _Atomic uint32_t engine_calls[CALL_ENGINES_MAX];
     _Atomic uint64_t calls_total, calls_refused, calls_failed;
-    _Atomic uint64_t turns, interruptions, engine_failures, dropped_ms;
+    _Atomic uint64_t turns, interruptions, engine_failures, rollovers, dropped_ms;
 };
 
 /* A session frees itself: forgets it and remembers what the carrier may still ask. */

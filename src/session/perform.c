@@ -30,6 +30,17 @@ static void append_caller(struct session *s, struct str base64, uint32_t len)
         s->dropped[CALL_DROPPED_TO_ENGINE] += len;
 }
 
+/* The audio of `in` behind what is at hand; false if it is not to be had. */
+static bool put_held(struct session *s, const struct call_input *in)
+{
+    size_t n = 0;
+    uint8_t *to = buf_reserve(&s->held, in->audio_len);
+    if (!to || base64_decode(to, &n, in->audio) != OK)
+        return false;
+    buf_commit(&s->held, n);
+    return true;
+}
+
 static void hold(struct session *s, const struct call_input *in)
 {
     uint32_t len = in->audio_len;
@@ -39,12 +50,35 @@ static void hold(struct session *s, const struct call_input *in)
         buf_consume(&s->held, over);
         s->dropped[CALL_DROPPED_TO_ENGINE] += (uint32_t)over;
     }
-    size_t n = 0;
-    uint8_t *to = buf_reserve(&s->held, len);
-    if (to && base64_decode(to, &n, in->audio) == OK)
-        buf_commit(&s->held, n);
-    else
+    if (!put_held(s, in))
         s->dropped[CALL_DROPPED_TO_ENGINE] += len;
+}
+
+static void trim_held(struct session *s)
+{
+    if (s->held.len > s->keep)
+        buf_consume(&s->held, s->held.len - s->keep);
+    if (s->held.len == 0)
+        buf_release(&s->held);
+}
+
+/* What an engine was given stays at hand as long as a next one may need to hear it. Trimmed now
+ * and then only: each time moves what stays. */
+static void keep_forwarded(struct session *s, const struct call_input *in)
+{
+    if (s->keep == 0)
+        return;
+    (void)put_held(s, in); /* full or not base64: the next engine hears a little less */
+    if (s->held.len > s->keep + SESSION_KEEP_SLACK_BYTES)
+        trim_held(s);
+}
+
+static void keep(struct session *s, const struct call_fx *fx)
+{
+    s->keep = fx->len;
+    if (fx->ok)
+        buf_release(&s->held);
+    trim_held(s);
 }
 
 static void release_held(struct session *s)
@@ -56,135 +90,7 @@ static void release_held(struct session *s)
         size_t chars = base64_encode(text, s->held.p + at, n);
         append_caller(s, str_n(text, chars), (uint32_t)n);
     }
-    buf_release(&s->held);
-}
-
-static void on_engine_open(void *ctx)
-{
-    struct engine_link *link = ctx;
-    struct call_input in = {.type = CALL_IN_ENGINE_OPEN};
-    if (link->session)
-        session_feed(link->session, &in);
-}
-
-static void fail_link(struct engine_link *link, struct str reason)
-{
-    struct session *s = link->session;
-    link->session = NULL;
-    if (!s)
-        return;
-    s->link = NULL;
-    struct call_input in = {.type = CALL_IN_ENGINE_CLOSED, .text = reason};
-    session_feed(s, &in);
-}
-
-static void on_engine_event(void *ctx, struct str json)
-{
-    struct engine_link *link = ctx;
-    struct session *s = link->session;
-    if (!s)
-        return;
-    struct rt_event ev;
-    struct err_detail why;
-    if (rt_event_parse(&ev, json, &why) != OK) {
-        LOG_WARN(s->id, "engine.bad_event", "ignored bytes=%zu why=%s", json.len, why.text);
-        if (++link->bad_events == SESSION_BAD_EVENTS_MAX) {
-            struct engine *engine = link->engine;
-            fail_link(link, STR("it talks garbage"));
-            engine_close(engine);
-        }
-        return;
-    }
-    struct call_input in = {.type = CALL_IN_ENGINE_EVENT, .event = &ev, .raw = json};
-    if (ev.type == RT_AUDIO_DELTA) {
-        in.audio = ev.audio;
-        in.audio_len = (uint32_t)base64_decoded_len(ev.audio);
-    }
-    session_feed(s, &in);
-    rt_event_fini(&ev);
-}
-
-static void link_free(struct engine_link *link)
-{
-    struct session *owner = link->owner;
-    if (link->counted)
-        atomic_fetch_sub(&owner->part->host->engine_calls[link->index], 1);
-    mem_free(link);
-    session_release(owner);
-}
-
-static void on_engine_closed(void *ctx, enum err why, struct str reason)
-{
-    struct engine_link *link = ctx;
-    link->engine = NULL;
-    if (link->session)
-        LOG_WARN(link->owner->id, "engine.closed", "err=%s reason=%.*s", err_name(why),
-                 STR_FMT(str_slice(reason, 0, 200)));
-    fail_link(link, reason);
-    link_free(link);
-}
-
-static const struct engine_events engine_events = {
-    .on_open = on_engine_open,
-    .on_event = on_engine_event,
-    .on_closed = on_engine_closed,
-};
-
-/* An engine that could not even be tried: told from the loop, as any other failure. */
-static void on_open_failed(void *ctx)
-{
-    struct engine_link *link = ctx;
-    fail_link(link, str_of(link->failure));
-    link_free(link);
-}
-
-static void open_failed(struct engine_link *link, const char *why)
-{
-    (void)str_copy(link->failure, sizeof(link->failure), str_slice(str_of(why), 0, 199));
-    loop_defer(link->owner->part->loop, on_open_failed, link);
-}
-
-static void on_vocabulary(void *ctx, const struct engine_vocabulary *vocabulary)
-{
-    struct engine_link *link = ctx;
-    struct session *s = link->session;
-    link->wait = NULL;
-    if (!s) { /* given up while its words were read */
-        link_free(link);
-        return;
-    }
-    const struct engine_driver *driver = s->part->host->env.engines[link->index].driver;
-    struct engine_opts opts = {.loop = s->part->loop, .call_id = s->id, .vocabulary = vocabulary};
-    struct err_detail why = {""};
-    if (driver->open(driver->driver, &opts, &engine_events, link, &link->engine, &why) != OK)
-        open_failed(link, why.text);
-}
-
-static void engine_open(struct session *s, uint32_t index)
-{
-    struct host *h = s->part->host;
-    ASSERT(index < h->env.engine_count && !s->link);
-    struct engine_link *link = mem_zalloc(sizeof(*link));
-    *link = (struct engine_link){.session = s, .owner = s, .index = index};
-    s->link = link;
-    s->open++;
-    uint32_t max = h->env.engines[index].max_calls;
-    link->counted = true;
-    if (atomic_fetch_add(&h->engine_calls[index], 1) >= max && max)
-        open_failed(link, "limit: too many calls use this engine");
-    else
-        link->wait = vocabs_get(s->part->vocabs, s->config.business_id, on_vocabulary, link);
-}
-
-static void engine_detach(struct session *s)
-{
-    struct engine_link *link = s->link;
-    if (!link)
-        return;
-    s->link = NULL;
-    link->session = NULL;
-    if (link->engine)
-        engine_close(link->engine); /* link_free follows in on_engine_closed */
+    trim_held(s);
 }
 
 /* -- prompts and tools -- */
@@ -346,13 +252,15 @@ static void write_end(struct session *s, const struct call_stats *st, struct buf
     buf_put_json(b, st->end_reason);
     buf_printf(b,
                ",\"durationMs\":%lld,\"turns\":%u,\"interruptions\":%u,\"engineFailures\":%u,"
-               "\"toolRuns\":%u,\"inputTokens\":%lld,\"outputTokens\":%lld,\"costNanousd\":%lld,"
+               "\"toolRuns\":%u,\"rollovers\":%u,\"inputTokens\":%lld,\"outputTokens\":%lld,"
+               "\"costNanousd\":%lld,"
                "\"droppedToChannelMs\":%lld,\"droppedToEngineMs\":%lld,\"marksMissing\":%u,"
                "\"rttMs\":%lld,\"engine\":",
                (long long)st->duration_ms, st->turns, st->interruptions, st->engine_failures,
-               st->tool_runs, (long long)st->input_tokens, (long long)st->output_tokens,
-               (long long)call_cost_nanousd(s->call), (long long)st->dropped_to_channel_ms,
-               (long long)st->dropped_to_engine_ms, st->marks_missing, (long long)st->rtt_ms);
+               st->tool_runs, st->rollovers, (long long)st->input_tokens,
+               (long long)st->output_tokens, (long long)call_cost_nanousd(s->call),
+               (long long)st->dropped_to_channel_ms, (long long)st->dropped_to_engine_ms,
+               st->marks_missing, (long long)st->rtt_ms);
     buf_put_json(b, st->engine);
     buf_put_byte(b, '}');
 }
@@ -394,7 +302,7 @@ static void end(struct session *s)
         prompts_cancel(slot->wait);
         mem_free(slot);
     }
-    engine_detach(s);
+    session_engines_detach(s);
     if (s->channel)
         channel_close(s->channel);
     session_release(s); /* the call's own place; see session_new */
@@ -445,6 +353,9 @@ static void perform_audio(struct session *s, const struct call_input *in, const 
         voiceq_clear(&s->voice);
     } else if (fx->type == CALL_FX_ENGINE_APPEND) {
         append_caller(s, in->audio, in->audio_len);
+        keep_forwarded(s, in);
+    } else if (fx->type == CALL_FX_KEEP) {
+        keep(s, fx);
     } else if (fx->type == CALL_FX_HOLD) {
         hold(s, in);
     } else {
@@ -461,6 +372,7 @@ static void perform_one(struct session *s, const struct call_input *in, const st
     case CALL_FX_ENGINE_APPEND:
     case CALL_FX_HOLD:
     case CALL_FX_RELEASE:
+    case CALL_FX_KEEP:
         perform_audio(s, in, fx);
         break;
     case CALL_FX_MARK:
@@ -476,15 +388,13 @@ static void perform_one(struct session *s, const struct call_input *in, const st
         leave(s, fx);
         break;
     case CALL_FX_ENGINE_OPEN:
-        engine_open(s, fx->number);
-        break;
     case CALL_FX_ENGINE_CLOSE:
-        engine_detach(s);
-        break;
     case CALL_FX_ENGINE_SEND:
-        if (!s->link || !s->link->engine ||
-            engine_send(s->link->engine, fx->text, ENGINE_CONTROL) != OK)
-            LOG_WARN(s->id, "engine.not_sent", "bytes=%zu", fx->text.len);
+    case CALL_FX_SPARE_OPEN:
+    case CALL_FX_SPARE_CLOSE:
+    case CALL_FX_SPARE_SEND:
+    case CALL_FX_SPARE_SWAP:
+        session_engine_perform(s, fx);
         break;
     case CALL_FX_PROMPT:
         prompt(s, fx);

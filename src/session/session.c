@@ -228,7 +228,7 @@ void session_release(struct session *s)
     ASSERT(s->open > 0);
     if (--s->open > 0)
         return;
-    ASSERT(s->ended && !s->channel && !s->link);
+    ASSERT(s->ended && !s->channel && !s->link && !s->spare);
     host_session_gone(s->part, s);
     loop_timer_free(s->timer);
     call_free(s->call);

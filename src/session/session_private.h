@@ -1,5 +1,5 @@
 /*
- * session_private.h - the insides of a session, shared by session.c and perform.c.
+ * session_private.h - the insides of a session, shared by session.c, perform.c and links.c.
  */
 #ifndef SESSION_SESSION_PRIVATE_H
 #define SESSION_SESSION_PRIVATE_H
@@ -48,8 +48,10 @@ struct session {
     struct channel *channel;
     bool had_channel;
     struct engine_link *link;
+    struct engine_link *spare; /* made ready to take its place */
     struct voiceq voice;
-    struct buf held; /* mu-law of the caller while no engine is ready */
+    struct buf held; /* mu-law of the caller: kept for a next engine, then held for want of one */
+    uint32_t keep;   /* of what is given to an engine, the newest bytes that stay in `held` */
     struct loop_timer *timer;
     int64_t armed_us; /* when `timer` fires; 0 = it is not set */
     int64_t timer_at[CALL_TIMER_COUNT];
@@ -68,6 +70,10 @@ void session_feed(struct session *s, struct call_input *in);
 /* Performs the effects of one step; `in` is what caused them. */
 void session_perform(struct session *s, const struct call_input *in,
                      const struct call_effects *effects);
+/* An effect that is for the engine or its spare; not its audio. */
+void session_engine_perform(struct session *s, const struct call_fx *fx);
+/* Nothing more is heard of either. */
+void session_engines_detach(struct session *s);
 /* Writes the time of answering to the store. */
 void session_answered(struct session *s);
 /* Something the session had opened is closed. */

@@ -119,6 +119,11 @@ static void on_effect(struct sim *s, const struct call_fx *fx)
     case CALL_FX_RELEASE:
         peer_effect(s, fx);
         break;
+    case CALL_FX_SPARE_OPEN:
+    case CALL_FX_SPARE_SEND:
+    case CALL_FX_SPARE_CLOSE:
+    case CALL_FX_SPARE_SWAP:
+    case CALL_FX_KEEP:
     case CALL_FX_QUEUE:
     case CALL_FX_DISCARD:
     case CALL_FX_HOLD:
@@ -192,6 +197,9 @@ static void to_core(struct sim *s, const struct sim_event *ev)
     case CALL_IN_ENGINE_OPEN:
     case CALL_IN_ENGINE_EVENT:
     case CALL_IN_ENGINE_CLOSED:
+    case CALL_IN_SPARE_OPEN:
+    case CALL_IN_SPARE_EVENT:
+    case CALL_IN_SPARE_CLOSED:
         peer_to_core(s, ev);
         return;
     case CALL_IN_AUDIO:

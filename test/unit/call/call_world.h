@@ -23,6 +23,7 @@ struct world {
     uint32_t prompt;    /* waiting to be synthesised */
     uint32_t marks[64]; /* sent, in order */
     uint32_t mark_count;
+    bool spare;  /* events are of the spare session */
     bool broken; /* call_check found something */
 };
 
@@ -68,7 +69,9 @@ static inline void world_event(struct world *w, const char *fmt, ...)
         fprintf(stderr, "bad event: %s\n", json);
         abort();
     }
-    struct call_input in = {.type = CALL_IN_ENGINE_EVENT, .event = &ev, .raw = str_of(json)};
+    struct call_input in = {.type = w->spare ? CALL_IN_SPARE_EVENT : CALL_IN_ENGINE_EVENT,
+                            .event = &ev,
+                            .raw = str_of(json)};
     if (ev.type == RT_AUDIO_DELTA) {
         in.audio = ev.audio;
         in.audio_len = (uint32_t)base64_decoded_len(ev.audio);
