@@ -5,7 +5,7 @@
  * parsing, validation, --dump-config and docs/config.md. A value is taken from, weakest first: the
  * default, the file (`key = value` lines; --config FILE, else DATA/callee.conf if there is one),
  * the environment (the row's own name, or CALLEE_<KEY>, which wins), the flag --key-with-dashes.
- * Nothing else in the program reads the environment.
+ * Nothing else in the program reads the environment, but for the supervisor's words (notify.h).
  *
  *   Units    times: milliseconds. Prices: millionths of a US dollar per million tokens.
  *   Memory   struct app_config owns its strings (config_fini). Strings are never NULL, "" = none.

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "api/api.h"
+#include "app/notify.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -27,6 +28,7 @@ struct lane {
     uv_thread_t thread;
     uv_signal_t signals[2]; /* loop 0 only */
     unsigned signals_open;
+    struct notify_watch *watch; /* NULL without a supervisor's watchdog */
     bool part_open, stopping, threaded;
 };
 
@@ -42,6 +44,7 @@ struct server {
     struct host *host;
     struct twilio_channel *twilio;
     struct api *api;
+    struct notify *notify; /* NULL without a supervisor that listens */
     struct lane lanes[HOST_LOOPS_MAX];
     unsigned lane_count;
     uint16_t port;
@@ -253,6 +256,7 @@ static void server_free(struct server *s)
     http_router_free(s->router);
     tls_server_close(s->tls_server);
     tls_client_close(s->tls_client);
+    notify_free(s->notify);
     mem_free(s);
 }
 
@@ -265,6 +269,8 @@ enum err server_open(struct server **out, const struct server_opts *opts, struct
     s->config = opts->config;
     s->started_us = clock_mono_us();
     s->router = http_router_new();
+    struct notify_env supervisor = notify_env();
+    s->notify = notify_new(&supervisor);
     enum err err = worker_pool_open(&s->live, "live", LIVE_THREADS, WORKER_LIVE_QUEUE_MAX);
     if (err == OK)
         err = worker_pool_open(&s->back, "back", BACK_THREADS, WORKER_BACK_QUEUE_MAX);
@@ -324,6 +330,8 @@ static void stop_lane(void *ctx)
     if (lane->stopping)
         return;
     lane->stopping = true;
+    notify_watch_free(lane->watch);
+    lane->watch = NULL;
     if (!lane->part_open)
         on_part_closed(lane);
     else
@@ -335,6 +343,7 @@ static void on_signal(uv_signal_t *handle, int number)
     struct lane *lane = handle->data;
     struct server *s = lane->server;
     LOG_INFO(NULL, "server.stopping", "signal=%d", number);
+    (void)notify_send(s->notify, "STOPPING=1");
     for (unsigned i = 0; i < s->lane_count; i++)
         if (loop_post(s->lanes[i].loop, stop_lane, &s->lanes[i]) != OK)
             LOG_ERROR(NULL, "server.not_stopped", "loop=%u; signal again", i);
@@ -361,6 +370,8 @@ static enum err open_lane(struct server *s, unsigned index, struct err_detail *d
     s->port = http_server_port(lane->http);
     err = host_part_open(s->host, lane->loop, detail);
     lane->part_open = err == OK;
+    if (err == OK)
+        lane->watch = notify_watch(s->notify, lane->loop);
     return err;
 }
 
@@ -397,6 +408,8 @@ enum err server_run(struct server *s, struct err_detail *detail)
     if (err == OK) {
         watch_signals(&s->lanes[0]);
         print_ready(s);
+        if (notify_send(s->notify, "READY=1") != OK)
+            LOG_WARN(NULL, "notify.lost", "the supervisor does not know that the server is ready");
         LOG_INFO(NULL, "server.ready", "ms=%lld loops=%u",
                  (long long)((clock_mono_us() - s->started_us) / 1000), s->lane_count);
     }

@@ -262,6 +262,8 @@
 /* -- app -- */
 #define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, hearing, speaking: a listener waits for each */
 #define WORKER_BACK_QUEUE_MAX 4096 /* reads of the database and the rest */
+#define NOTIFY_BYTES_MAX      1024 /* one message to the supervisor */
+#define NOTIFY_WAIT_MS        200  /* for a supervisor that does not read */
 
 _Static_assert(CALL_PLAY_BYTES_MAX % 160 == 0, "the carrier is sent whole 20 ms frames");
 _Static_assert(CALL_MARK_BYTES <= CALL_PLAY_BYTES_MAX, "every full piece has its mark");
