@@ -156,6 +156,7 @@
 #define CALL_CLOSE_WAIT_MS     5000   /* from hanging up to the carrier's word that it is done */
 #define CALL_UNNOTICED_MS      3000   /* an engine replaced this early is not apologised for */
 #define CALL_DTMF_GAP_MS       1500   /* keys closer than this belong together */
+#define CALL_LOST_TAIL_MS      400    /* no more unheard when the line was lost: let it be */
 #define CALL_KEEP_BYTES        6400   /* 800 ms: a word's beginning until the engine notices it */
 #define CALL_KEEP_SPEECH_BYTES 96000  /* 12 s: a question kept until its words are known */
 #define CALL_REHEAR_MS         4000   /* for a new session to hear an interrupted question */

@@ -137,8 +137,8 @@ void call_finish(struct call *c, struct str reason)
         fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_CLOSE, .ok = true});
     roll_drop(c, true);
     c->link = LINK_CLOSED;
+    c->ended_us = c->phase == PHASE_LOST ? c->lost_us : c->now; /* nobody was there since */
     c->phase = PHASE_ENDED;
-    c->ended_us = c->now;
     c->stats.end_reason = keep_str(c, reason);
     fx_add(c, (struct call_fx){.type = CALL_FX_ENDED, .text = c->stats.end_reason});
 }
@@ -147,6 +147,10 @@ void call_finish(struct call *c, struct str reason)
 
 static void on_stream(struct call *c)
 {
+    if (c->phase == PHASE_LOST) {
+        lost_resume(c);
+        return;
+    }
     if (c->phase != PHASE_RINGING) {
         fx_note(c, "call.second_stream", "ignored");
         return;
@@ -204,6 +208,9 @@ static void on_timer(struct call *c, uint32_t number)
     case CALL_TIMER_DTMF:
     case CALL_TIMER_CLOSE:
         manners_timer(c, timer);
+        break;
+    case CALL_TIMER_LOST:
+        lost_timer(c);
         break;
     case CALL_TIMER_COUNT:
         break;
@@ -274,6 +281,9 @@ static void dispatch(struct call *c, const struct call_input *in)
     case CALL_IN_DROPPED:
         on_dropped(c);
         break;
+    case CALL_IN_LOST:
+        lost_begin(c);
+        break;
     }
 }
 
@@ -307,6 +317,21 @@ const struct call_item *call_items(const struct call *c)
 bool call_ended(const struct call *c)
 {
     return c->phase == PHASE_ENDED;
+}
+
+bool call_lost(const struct call *c)
+{
+    return c->phase == PHASE_LOST;
+}
+
+bool call_answered(const struct call *c)
+{
+    return c->stream_us != NO_TIME;
+}
+
+int64_t call_timer_at(const struct call *c, enum call_timer timer)
+{
+    return c->timer_at[timer];
 }
 
 int64_t call_cost_nanousd(const struct call *c)
@@ -353,5 +378,9 @@ const char *call_check(const struct call *c)
     }
     if (c->closing == CLOSING_NO && c->phase == PHASE_LEAVING)
         return "leaving without a reason";
+    if ((c->phase == PHASE_LOST) != (c->timer_at[CALL_TIMER_LOST] != NO_TIME))
+        return "a lost call waits for ever, or one that is not lost waits";
+    if (c->phase == PHASE_LOST && (c->playhead.count || c->timer_at[CALL_TIMER_HEARD]))
+        return "something is to be heard of a lost call";
     return NULL;
 }

@@ -31,7 +31,7 @@
 enum { CALL_BEHAVIOUR_VERSION = 2 };
 
 enum call_in_type {
-    CALL_IN_STREAM = 1,    /* the channel's stream began */
+    CALL_IN_STREAM = 1,    /* the channel's stream began, or a lost call has a new one */
     CALL_IN_AUDIO,         /* caller audio: audio_len bytes, number = stream timestamp ms */
     CALL_IN_MARK,          /* number = mark that was played */
     CALL_IN_DTMF,          /* number = the character */
@@ -48,6 +48,12 @@ enum call_in_type {
     CALL_IN_SPARE_OPEN,   /* the spare engine session accepts events */
     CALL_IN_SPARE_EVENT,  /* event, raw: of the spare; ENGINE_EVENT once it has taken over */
     CALL_IN_SPARE_CLOSED, /* text = reason */
+    CALL_IN_LOST, /* the line is gone without a hang-up: number = enum call_lost, text = why */
+};
+
+enum call_lost {
+    CALL_LOST_STREAM = 1, /* the stream broke; engine and tools live on */
+    CALL_LOST_PROCESS,    /* the process died; the call was built anew from its record */
 };
 
 enum call_dropped { CALL_DROPPED_TO_CHANNEL = 1, CALL_DROPPED_TO_ENGINE };
@@ -79,6 +85,7 @@ enum call_timer {
     CALL_TIMER_ROLL,   /* the engine session grows old: replace it, at last by force */
     CALL_TIMER_SPARE,  /* the spare must be ready */
     CALL_TIMER_REHEAR, /* a new session should have heard the interrupted question by now */
+    CALL_TIMER_LOST,   /* a lost call is not waited for any longer */
     CALL_TIMER_COUNT
 };
 
@@ -167,6 +174,8 @@ struct call_item {
     uint32_t audio_bytes;    /* accepted */
     uint32_t sent_bytes;     /* of them, sent to the carrier */
     uint64_t timeline_start; /* playhead position of its first byte; valid when sent_bytes > 0 */
+    uint8_t purpose;         /* enum purpose of the response it came with; 0 = none */
+    bool again;              /* was unheard when the line was lost */
     bool audio_done;         /* no more audio will come */
     bool settled;            /* heard_ms is final */
     bool stored;             /* its final form was given out as CALL_FX_TURN */
@@ -189,12 +198,18 @@ struct call_effects call_step(struct call *c, const struct call_input *in);
 /* -- what the shell, exports and dashboards may read -- */
 const struct call_item *call_items(const struct call *c);
 bool call_ended(const struct call *c);
+/* The line is gone and a new stream would resume the call. */
+bool call_lost(const struct call *c);
+/* A stream has begun at some time. */
+bool call_answered(const struct call *c);
+/* When the timer should fire; 0 = it is not set. For who did not see the effects. */
+int64_t call_timer_at(const struct call *c, enum call_timer timer);
 /* Money so far, in 1e-9 USD. */
 int64_t call_cost_nanousd(const struct call *c);
 /* Counters, for the record of the call. */
 struct call_stats {
     int64_t duration_ms; /* stream begin to end */
-    uint32_t turns, interruptions, engine_failures, tool_runs, rollovers;
+    uint32_t turns, interruptions, engine_failures, tool_runs, rollovers, resumes;
     int64_t input_tokens, output_tokens;
     int64_t dropped_to_channel_ms, dropped_to_engine_ms;
     uint32_t marks_missing;

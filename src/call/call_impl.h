@@ -7,6 +7,7 @@
  *   link.c      the engine connection: opening, failing, falling back, its events
  *   roll.c      replacing an engine session before it ends, unnoticed
  *   toolrun.c   function calls
+ *   lost.c      the line is gone: waiting for a new one, going on
  *   manners.c   silence, duration, keys, emergencies, saying goodbye
  *   script.c    the transcript: items, words, usage, money
  * Each part may call the public functions of the others below; state is one struct because every
@@ -24,6 +25,7 @@ enum { NO_TIME = 0 };
 enum phase {
     PHASE_RINGING, /* no stream yet */
     PHASE_TALKING,
+    PHASE_LOST,    /* the line is gone; a new stream may come */
     PHASE_LEAVING, /* hang-up or transfer was asked of the carrier */
     PHASE_ENDED,
 };
@@ -162,11 +164,16 @@ struct call {
     enum closing closing;
     bool closing_protected;
     struct str close_reason;
+    struct str farewell; /* its text */
     uint32_t nudges;
     char keys[CALL_DTMF_MAX];
     uint32_t key_count;
     uint32_t keys_number;
     bool emergency_said;
+
+    /* lost.c */
+    int64_t lost_us;
+    const char *lost_why; /* reason of the end if nobody comes back */
 
     /* script.c */
     struct call_item *items, *last_item;
@@ -201,14 +208,22 @@ void voice_barge_in(struct call *c);
 void voice_cut(struct call *c);
 void voice_prompt(struct call *c, struct str text);
 void voice_prompt_ready(struct call *c);
+/* The stream is gone, and with it what the carrier had not played `late_us` ago. */
+void voice_lost(struct call *c, int64_t late_us);
 /* Gives out the final form of every item that has been heard; at the end of the call of all. */
 void voice_settle(struct call *c, bool all);
 
 /* -- respond.c -- */
 void want_add(struct call *c, enum purpose purpose, struct str text);
+/* Before all others; asks for nothing yet. */
+void want_first(struct call *c, enum purpose purpose, struct str text);
 void wants_clear(struct call *c);
+/* Nothing is asked of the engine about turns any more; false when nothing was. */
+bool want_drop_turns(struct call *c);
 void want_turn_again(struct call *c); /* the answer in flight is lost with its engine */
-void answer_next(struct call *c);     /* asks for the next response if one may be asked for */
+/* The answer in flight will not be heard: what it owes comes first again. */
+void want_owed_again(struct call *c);
+void answer_next(struct call *c); /* asks for the next response if one may be asked for */
 void answer_created(struct call *c, const struct rt_event *ev);
 void answer_done(struct call *c, const struct rt_event *ev);
 void answer_error(struct call *c, const struct rt_event *ev);
@@ -258,6 +273,11 @@ void tools_flush(struct call *c); /* hands finished outputs to the engine */
 void tools_abandon(struct call *c);
 bool tools_busy(const struct call *c);
 
+/* -- lost.c -- */
+void lost_begin(struct call *c);
+void lost_resume(struct call *c);
+void lost_timer(struct call *c);
+
 /* -- manners.c -- */
 void manners_started(struct call *c);
 void manners_idle(struct call *c);   /* nothing is being said: silence counts from here */
@@ -268,6 +288,8 @@ void manners_dtmf(struct call *c, char key);
 void manners_transcript(struct call *c, const struct call_item *item);
 void manners_transfer(struct call *c, bool already_said);
 void manners_operator(struct call *c, struct str command);
+/* Asks the carrier to end or move the call now. */
+void manners_leave(struct call *c);
 /* Leaves after `text` (may be empty) was heard. Protected: the caller cannot stop it. */
 void manners_close(struct call *c, enum closing kind, const char *reason, const char *text,
                    bool protected);

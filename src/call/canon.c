@@ -271,7 +271,7 @@ static enum err read_event(struct call_input *in, struct rt_event *event, struct
 enum err call_input_read(struct call_input *out, struct rt_event *event_out, enum call_in_type type,
                          int64_t at_us, struct str bytes)
 {
-    if (bytes.len < HEAD_BYTES || type < CALL_IN_STREAM || type > CALL_IN_SPARE_CLOSED)
+    if (bytes.len < HEAD_BYTES || type < CALL_IN_STREAM || type > CALL_IN_LOST)
         return ERR_INVALID;
     struct call_input in = {
         .type = type,
@@ -334,6 +334,8 @@ const char *call_in_name(enum call_in_type type)
         return "spare_event";
     case CALL_IN_SPARE_CLOSED:
         return "spare_closed";
+    case CALL_IN_LOST:
+        return "lost";
     }
     return "unknown";
 }

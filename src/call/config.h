@@ -37,6 +37,7 @@ struct call_config {
     const char *business_id;
     const char *business_name;
     const char *channel;
+    const char *carrier_id; /* the carrier's name of the call; "" = none */
     const char *from;
     const char *to;
     int64_t wall_ms; /* wall clock at monotonic time anchor_us */
@@ -56,6 +57,7 @@ struct call_config {
     const char *engine_apology;   /* our own voice, when falling back to another engine */
     const char *failure_apology;  /* our own voice, when no engine is left */
     const char *failure_transfer; /* the same, when a person can take over */
+    const char *resume_words;     /* to a caller who was cut off and is back */
     const char *say_again;        /* when the engine had no answer */
     const char *emergency;        /* answer to emergency words */
     const char *emergency_words;  /* phrases, '|'-separated, lower case; "" = never */
@@ -81,6 +83,7 @@ struct call_config {
     uint32_t filler_after_ms;
     uint32_t silence_ms; /* before "are you still there?", and again before goodbye */
     uint32_t max_duration_ms;
+    uint32_t resume_window_ms; /* a call whose line is gone ends then; 0 = at once */
     uint32_t goodbye_limit_ms; /* a goodbye not heard by then is cut */
     uint32_t session_limit_ms; /* an engine session is replaced before this; 0 = as it tells */
     uint32_t slow_answer_ms;   /* a session that has come to answer later is replaced; 0 = never */

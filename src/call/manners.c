@@ -24,7 +24,7 @@ void manners_started(struct call *c)
 
 /* -- leaving -- */
 
-static void leave(struct call *c)
+void manners_leave(struct call *c)
 {
     if (c->phase != PHASE_TALKING)
         return;
@@ -43,7 +43,7 @@ static void leave_if_done(struct call *c)
     bool quiet = c->heard_all && c->answer.state == ANSWER_NONE && c->want_count == 0 &&
                  c->prompts_pending == 0;
     if (c->closing != CLOSING_NO && quiet)
-        leave(c);
+        manners_leave(c);
 }
 
 void manners_close(struct call *c, enum closing kind, const char *reason, const char *text,
@@ -57,9 +57,10 @@ void manners_close(struct call *c, enum closing kind, const char *reason, const 
     c->closing = kind;
     c->closing_protected = protected;
     c->close_reason = keep_str(c, str_of(reason));
+    c->farewell = keep_str(c, str_of(text));
     wants_clear(c);
     timer_set(c, CALL_TIMER_SILENCE, NO_TIME);
-    if (c->phase == PHASE_RINGING)
+    if (c->phase == PHASE_RINGING || c->phase == PHASE_LOST)
         return; /* said when there is somebody to say it to */
     timer_set(c, CALL_TIMER_CLOSE, c->now + (int64_t)c->config.goodbye_limit_ms * 1000);
     if (protected) {
@@ -208,7 +209,7 @@ static void on_close_timer(struct call *c)
         call_finish(c, c->close_reason); /* the carrier never said that it hung up */
     } else if (c->closing != CLOSING_NO) {
         fx_note(c, "call.farewell_cut", "reason=%.*s", STR_FMT(c->close_reason));
-        leave(c);
+        manners_leave(c);
     }
 }
 
@@ -231,9 +232,13 @@ void manners_operator(struct call *c, struct str command)
             call_finish(c, STR("no stream"));
             return;
         }
+        if (c->phase == PHASE_LOST) {
+            call_finish(c, STR("operator"));
+            return;
+        }
         if (c->closing == CLOSING_NO)
             manners_close(c, CLOSING_HANGUP, "operator", "", true);
-        leave(c);
+        manners_leave(c);
     } else if (str_starts(command, STR("say "))) {
         struct str words = str_slice(command, 4, command.len);
         if (c->link == LINK_READY)

@@ -97,6 +97,20 @@ uint64_t playhead_clear(struct playhead *p, int64_t now_us)
     return p->sent;
 }
 
+uint64_t playhead_stop(struct playhead *p, int64_t late_us, int64_t now_us)
+{
+    int64_t heard = (int64_t)p->anchor + (now_us - late_us - p->anchor_us) / US_PER_BYTE;
+    if (heard < (int64_t)p->spurt) /* everything before it was heard */
+        heard = (int64_t)p->spurt;
+    if (heard > (int64_t)p->sent)
+        heard = (int64_t)p->sent;
+    p->sent = p->anchor = p->spurt = (uint64_t)heard;
+    p->anchor_us = p->spurt_us = now_us;
+    p->count = 0;
+    playhead_check(p);
+    return p->sent;
+}
+
 int64_t playhead_time_of(const struct playhead *p, uint64_t position, int64_t now_us)
 {
     if (position > p->sent)

@@ -48,6 +48,9 @@ bool playhead_echo(struct playhead *p, uint32_t number, int64_t now_us);
 uint64_t playhead_heard(const struct playhead *p, int64_t now_us);
 /* Forgets what was not heard, and the marks in flight; returns the position heard. */
 uint64_t playhead_clear(struct playhead *p, int64_t now_us);
+/* The stream broke `late_us` before `now_us`, as the carrier heard it, and what was not played by
+ * then never will be: forgets it, and the marks in flight; returns the position heard. */
+uint64_t playhead_stop(struct playhead *p, int64_t late_us, int64_t now_us);
 /* The time at which `position` will have been heard, if nothing stalls; `now_us` if it is already.
  */
 int64_t playhead_time_of(const struct playhead *p, uint64_t position, int64_t now_us);

@@ -57,11 +57,32 @@ static void want_front(struct call *c, struct want want)
     c->want_count++;
 }
 
+void want_first(struct call *c, enum purpose purpose, struct str text)
+{
+    want_front(c, (struct want){.purpose = purpose, .text = keep_str(c, text)});
+}
+
+bool want_drop_turns(struct call *c)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->want_count; i++)
+        if (c->wants[i].purpose != PURPOSE_TURN && c->wants[i].purpose != PURPOSE_TOOL)
+            c->wants[kept++] = c->wants[i];
+    bool dropped = kept < c->want_count;
+    c->want_count = kept;
+    return dropped;
+}
+
 void want_turn_again(struct call *c)
 {
-    struct answer lost = c->answer;
+    want_owed_again(c);
     c->answer = (struct answer){0};
     timer_set(c, CALL_TIMER_RESPONSE, NO_TIME);
+}
+
+void want_owed_again(struct call *c)
+{
+    struct answer lost = c->answer;
     if (lost.state == ANSWER_NONE || lost.dead || lost.want.purpose == PURPOSE_FILLER)
         return;
     /* What was already spoken of a given text is not said twice; a turn is answered anew. */

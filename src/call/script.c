@@ -28,6 +28,7 @@ struct call_item *script_add(struct call *c, struct str id, enum call_role role)
         .start_ms = stream_ms(c, c->now),
         .end_ms = stream_ms(c, c->now),
         .engine_epoch = c->epoch,
+        .purpose = role == CALL_ROLE_AGENT ? (uint8_t)c->answer.want.purpose : 0,
         .latency = {-1, -1, -1, -1},
     };
     buf_init(&item->words, CALL_ITEM_TEXT_MAX);
@@ -117,6 +118,19 @@ void script_send_text(struct call *c, enum rt_role role, struct str text)
     fx_engine(c, &ev);
 }
 
+/* Of words that were cut, those that were heard: as large a part of the text as of the sound, to a
+ * whole word. */
+static struct str heard_text(const struct call_item *item)
+{
+    struct str text = item->text;
+    if (!item->interrupted || item->spoken_ms <= 0 || item->heard_ms >= item->spoken_ms)
+        return text;
+    size_t len = (size_t)((double)text.len * (double)item->heard_ms / (double)item->spoken_ms);
+    while (len > 0 && text.p[len] != ' ')
+        len--;
+    return str_slice(text, 0, len);
+}
+
 void script_replay_context(struct call *c)
 {
     uint32_t skip =
@@ -126,9 +140,10 @@ void script_replay_context(struct call *c)
             skip--;
             continue;
         }
-        if (item->text.len == 0 || item->role == CALL_ROLE_PROMPT)
+        struct str text = heard_text(item);
+        if (text.len == 0 || item->role == CALL_ROLE_PROMPT)
             continue;
         script_send_text(c, item->role == CALL_ROLE_CALLER ? RT_ROLE_USER : RT_ROLE_ASSISTANT,
-                         item->text);
+                         text);
     }
 }

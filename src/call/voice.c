@@ -79,6 +79,8 @@ static void send_piece(struct call *c, struct source *s, uint32_t len, uint32_t 
 
 void voice_pump(struct call *c)
 {
+    if (c->phase == PHASE_LOST)
+        return; /* what comes now waits for the new stream */
     while (c->source_count && c->phase == PHASE_TALKING) {
         struct source *s = &c->sources[0];
         /* Only whole frames leave, but an item's last piece is filled up: nothing follows it. */
@@ -270,6 +272,36 @@ void voice_cut(struct call *c)
     fx_note(c, "call.cut", "rtt_ms=%lld", (long long)(c->playhead.rtt_us / 1000));
     voice_settle(c, false);
     check_heard(c, false);
+}
+
+void voice_lost(struct call *c, int64_t late_us)
+{
+    uint64_t sent = c->playhead.sent;
+    uint64_t heard = playhead_stop(&c->playhead, late_us, c->now);
+    if (heard < sent) /* nobody is told, but whoever reads the record */
+        fx_add(c, (struct call_fx){.type = CALL_FX_CLEAR});
+    if (c->source_count)
+        fx_add(c, (struct call_fx){.type = CALL_FX_DISCARD});
+    c->source_count = 0;
+    c->since_mark = 0;
+    c->prompts_pending = 0; /* results that still come are of no use: their items are done */
+    c->barge_waiting = false;
+    if (c->protected_end > heard)
+        c->protected_end = heard;
+    for (struct call_item *item = c->items; item; item = item->next) {
+        bool asked = item->audio_bytes || item->role == CALL_ROLE_PROMPT;
+        if (item->role == CALL_ROLE_CALLER || item->settled || !asked)
+            continue;
+        bool whole = item->audio_done && item->audio_bytes &&
+                     item->sent_bytes == item->audio_bytes &&
+                     heard >= item->timeline_start + item->sent_bytes;
+        if (whole)
+            settle_item(item, heard);
+        else
+            truncate_item(c, item, heard);
+    }
+    c->heard_all = true;
+    voice_settle(c, false);
 }
 
 void voice_barge_in(struct call *c)

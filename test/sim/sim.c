@@ -209,6 +209,7 @@ static void to_core(struct sim *s, const struct sim_event *ev)
     case CALL_IN_OPERATOR:
     case CALL_IN_DROPPED:
     case CALL_IN_START:
+    case CALL_IN_LOST:
         break;
     }
     sim_feed(s, &in);
