@@ -133,6 +133,9 @@ const struct config_row config_rows[] = {
     MS_(CALLS, "tool_timeout", tool_timeout_ms, 500, 120000, "8s", "For a tool to answer."),
     MS_(CALLS, "filler_after", filler_after_ms, 0, 60000, "1200ms",
         "A tool slower than this is covered by a spoken \"one moment\"; 0: never."),
+    MS_(CALLS, "wait_words", wait_words_ms, 0, 60000, "2500ms",
+        "An answer later than this is covered by \"one moment, please\" in our own voice; 0: "
+        "never."),
     MS_(CALLS, "silence", silence_ms, 0, 600000, "10s",
         "Silence before \"are you still there?\", and again before goodbye; 0: never."),
     MS_(CALLS, "max_duration", max_duration_ms, 10000, 4 * HOUR_MS, "30m", "Of one call."),

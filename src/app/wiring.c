@@ -151,6 +151,7 @@ static void call_defaults(const struct app_config *c, struct call_config *k)
     k->connect_timeout_ms = (uint32_t)c->connect_timeout_ms;
     k->response_timeout_ms = (uint32_t)c->response_timeout_ms;
     k->session_limit_ms = (uint32_t)c->session_limit_ms;
+    k->wait_words_ms = (uint32_t)c->wait_words_ms;
     k->slow_answer_ms = (uint32_t)c->slow_answer_ms;
     k->tool_timeout_ms = (uint32_t)c->tool_timeout_ms;
     k->filler_after_ms = (uint32_t)c->filler_after_ms;

@@ -204,6 +204,7 @@ static void on_timer(struct call *c, uint32_t number)
         tool_timer(c);
         break;
     case CALL_TIMER_SILENCE:
+    case CALL_TIMER_WAIT:
     case CALL_TIMER_DURATION:
     case CALL_TIMER_DTMF:
     case CALL_TIMER_CLOSE:
@@ -299,6 +300,8 @@ struct call_effects call_step(struct call *c, const struct call_input *in)
     dispatch(c, in);
     if (c->spare.state == LINK_READY)
         roll_try(c);
+    if (c->phase == PHASE_TALKING)
+        manners_wait(c);
     if (c->phase != PHASE_ENDED && c->arena.over) {
         fx_note(c, "call.memory_limit", "bytes=%zu", c->arena.used);
         call_finish(c, STR("limit"));

@@ -84,6 +84,7 @@ enum call_timer {
     CALL_TIMER_TOOL,   /* the nearest tool deadline */
     CALL_TIMER_ROLL,   /* the engine session grows old: replace it, at last by force */
     CALL_TIMER_SPARE,  /* the spare must be ready */
+    CALL_TIMER_WAIT,   /* an answer is owed and the caller hears nothing */
     CALL_TIMER_REHEAR, /* a new session should have heard the interrupted question by now */
     CALL_TIMER_LOST,   /* a lost call is not waited for any longer */
     CALL_TIMER_COUNT

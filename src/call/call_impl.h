@@ -281,6 +281,7 @@ void lost_timer(struct call *c);
 /* -- manners.c -- */
 void manners_started(struct call *c);
 void manners_idle(struct call *c);   /* nothing is being said: silence counts from here */
+void manners_wait(struct call *c);   /* after every step: does the caller wait in silence? */
 void manners_heard(struct call *c);  /* everything said was heard: a waiting farewell is over */
 void manners_speech(struct call *c); /* the caller began to speak */
 void manners_timer(struct call *c, enum call_timer timer);

@@ -56,6 +56,7 @@ static const struct field fields[] = {
     STR_FIELD(failure_transfer, "failureTransfer"),
     STR_FIELD(resume_words, "resumeWords"),
     STR_FIELD(say_again, "sayAgain"),
+    STR_FIELD(please_wait, "pleaseWait"),
     STR_FIELD(emergency, "emergency"),
     STR_FIELD(emergency_words, "emergencyWords"),
     STR_FIELD(voice, "voice"),
@@ -72,6 +73,7 @@ static const struct field fields[] = {
     U32_FIELD(response_timeout_ms, "responseTimeoutMs"),
     U32_FIELD(tool_timeout_ms, "toolTimeoutMs"),
     U32_FIELD(filler_after_ms, "fillerAfterMs"),
+    U32_FIELD(wait_words_ms, "waitWordsMs"),
     U32_FIELD(silence_ms, "silenceMs"),
     U32_FIELD(max_duration_ms, "maxDurationMs"),
     U32_FIELD(resume_window_ms, "resumeWindowMs"),
@@ -115,6 +117,7 @@ void call_config_defaults(struct call_config *c)
             "I am sorry, we have a technical problem. I am connecting you to a person.",
         .resume_words = "Sorry about that, I am here again.",
         .say_again = "I am sorry, could you say that again?",
+        .please_wait = "One moment, please.",
         .emergency = "If this is an emergency, please hang up and dial 9 1 1 right now.",
         .emergency_words = "call an ambulance|need an ambulance|heart attack|can't breathe|"
                            "cannot breathe|not breathing|this is an emergency|it's an emergency|"
@@ -130,6 +133,7 @@ void call_config_defaults(struct call_config *c)
         .response_timeout_ms = 8000,
         .tool_timeout_ms = 8000,
         .filler_after_ms = 1200,
+        .wait_words_ms = 2500,
         .silence_ms = 10000,
         .max_duration_ms = 30 * 60 * 1000,
         .resume_window_ms = 15000,

@@ -59,6 +59,7 @@ struct call_config {
     const char *failure_transfer; /* the same, when a person can take over */
     const char *resume_words;     /* to a caller who was cut off and is back */
     const char *say_again;        /* when the engine had no answer */
+    const char *please_wait;      /* our own voice, when an owed answer is late */
     const char *emergency;        /* answer to emergency words */
     const char *emergency_words;  /* phrases, '|'-separated, lower case; "" = never */
 
@@ -81,7 +82,8 @@ struct call_config {
     uint32_t response_timeout_ms;
     uint32_t tool_timeout_ms;
     uint32_t filler_after_ms;
-    uint32_t silence_ms; /* before "are you still there?", and again before goodbye */
+    uint32_t wait_words_ms; /* silence of ours before please_wait; 0 = never */
+    uint32_t silence_ms;    /* before "are you still there?", and again before goodbye */
     uint32_t max_duration_ms;
     uint32_t resume_window_ms; /* a call whose line is gone ends then; 0 = at once */
     uint32_t goodbye_limit_ms; /* a goodbye not heard by then is cut */

@@ -40,8 +40,8 @@ void manners_leave(struct call *c)
 /* The farewell was said and heard. */
 static void leave_if_done(struct call *c)
 {
-    bool quiet = c->heard_all && c->answer.state == ANSWER_NONE && c->want_count == 0 &&
-                 c->prompts_pending == 0;
+    bool owes = c->answer.state != ANSWER_NONE && !c->answer.dead;
+    bool quiet = c->heard_all && !owes && c->want_count == 0 && c->prompts_pending == 0;
     if (c->closing != CLOSING_NO && quiet)
         manners_leave(c);
 }
@@ -78,6 +78,47 @@ static void stay(struct call *c)
     wants_clear(c);
     timer_set(c, CALL_TIMER_CLOSE, NO_TIME);
     fx_note(c, "call.stays", "reason=%.*s", STR_FMT(c->close_reason));
+}
+
+/* -- an answer that is late -- */
+
+void manners_wait(struct call *c)
+{
+    bool owed =
+        (c->answer.state != ANSWER_NONE && !c->answer.dead) || c->want_count || c->rehearing;
+    bool waits = owed && c->heard_all && !c->speaking && c->prompts_pending == 0 &&
+                 c->config.wait_words_ms && c->config.please_wait[0];
+    bool set = c->timer_at[CALL_TIMER_WAIT] != NO_TIME;
+    if (waits && !set)
+        timer_set(c, CALL_TIMER_WAIT, c->now + (int64_t)c->config.wait_words_ms * 1000);
+    else if (!waits && set)
+        timer_set(c, CALL_TIMER_WAIT, NO_TIME);
+}
+
+/* Nobody waits for a goodbye: what the engine does not get out is said with our own voice. */
+static bool say_farewell(struct call *c)
+{
+    struct answer *a = &c->answer;
+    if (a->state != ANSWER_NONE && a->want.purpose == PURPOSE_FAREWELL && !a->has_audio) {
+        a->dead = true;
+        answer_cancel(c);
+        voice_prompt(c, a->want.text);
+        return true;
+    }
+    if (c->want_count == 0 || c->wants[0].purpose != PURPOSE_FAREWELL)
+        return false;
+    struct str text = c->wants[0].text;
+    wants_clear(c);
+    voice_prompt(c, text);
+    return true;
+}
+
+static void on_wait(struct call *c)
+{
+    if (c->closing != CLOSING_NO && say_farewell(c))
+        return;
+    fx_note(c, "call.please_wait", "link=%d answer=%d", (int)c->link, (int)c->answer.state);
+    voice_prompt(c, str_of(c->config.please_wait));
 }
 
 /* -- silence -- */
@@ -217,6 +258,8 @@ void manners_timer(struct call *c, enum call_timer timer)
 {
     if (timer == CALL_TIMER_SILENCE)
         on_silence(c);
+    else if (timer == CALL_TIMER_WAIT)
+        on_wait(c);
     else if (timer == CALL_TIMER_DURATION)
         manners_close(c, CLOSING_HANGUP, "max duration", c->config.duration_goodbye, true);
     else if (timer == CALL_TIMER_DTMF)

@@ -107,6 +107,7 @@ static inline struct call_config world_config(void)
     k.call_id = "test";
     k.business_id = "b1";
     k.greeting = "Hello there.";
+    k.wait_words_ms = 0; /* its own tests want it: nobody answers prompts by themselves here */
     k.engine_count = 2;
     k.engines[0] = (struct call_engine){.name = "realtime", .model = "m"};
     k.engines[0].prices.audio_out = 64000000;
