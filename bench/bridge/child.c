@@ -1,9 +1,11 @@
 #include "bridge/child.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,11 +20,21 @@
 
 enum { START_MS = 60000, STOP_MS = 20000, FILE_BYTES = 4096 };
 
-static void run(char *const argv[], char *const env[], int out, const char *log_path)
+bool child_pin_self(int cpu)
 {
-    int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    return sched_setaffinity(0, sizeof(set), &set) == 0;
+}
+
+static void run(const struct child_opts *o, int out)
+{
+    int log = open(o->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (o->cpu >= 0 && !child_pin_self(o->cpu))
+        _exit(126);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && log >= 0 && dup2(out, 1) == 1 && dup2(log, 2) == 2)
-        execve(argv[0], argv, env);
+        execve(o->argv[0], o->argv, o->env);
     _exit(127);
 }
 
@@ -63,15 +75,14 @@ static enum err wait_for_port(struct child *c, struct err_detail *detail)
     return err_explain(detail, ERR_INVALID, "does not say where it listens");
 }
 
-enum err child_start(struct child *c, char *const argv[], char *const env[], const char *log_path,
-                     struct err_detail *detail)
+enum err child_start(struct child *c, const struct child_opts *opts, struct err_detail *detail)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return err_explain(detail, ERR_IO, "no pipe: %s", strerror(errno));
     pid_t pid = fork();
     if (pid == 0)
-        run(argv, env, ends[1], log_path);
+        run(opts, ends[1]);
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
@@ -144,11 +155,60 @@ struct child_usage child_usage(const struct child *c)
     return u;
 }
 
-int64_t child_memory_kb(const struct child *c)
+/* A mapping's first line in smaps, "start-end perms offset device inode path", names where its
+ * figures belong; NULL for any other line. */
+static int64_t *place_of(struct child_memory *m, const char *line)
 {
-    char text[FILE_BYTES];
-    read_proc(c, "status", text);
-    return number_after(text, "VmRSS:");
+    const char *dash = strchr(line, '-'), *colon = strchr(line, ':'), *path = strrchr(line, ' ');
+    if (!dash || (colon && colon < dash) || !path)
+        return NULL;
+    if (strstr(path, "[heap]"))
+        return &m->heap;
+    if (strstr(path, "[stack]"))
+        return &m->stacks;
+    return path[1] == '/' ? &m->files : &m->mapped;
+}
+
+struct child_memory child_memory(const struct child *c)
+{
+    struct child_memory m = {0};
+    int64_t *place = &m.mapped;
+    char path[64], line[FILE_BYTES];
+    snprintf(path, sizeof(path), "/proc/%d/smaps", (int)c->pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f)) {
+        int64_t *found = place_of(&m, line);
+        if (found) {
+            place = found;
+        } else if (strncmp(line, "Rss:", 4) == 0) {
+            *place += number_after(line, "Rss:");
+            m.rss += number_after(line, "Rss:");
+        } else if (strncmp(line, "Pss:", 4) == 0) {
+            m.pss += number_after(line, "Pss:");
+        }
+    }
+    if (f)
+        fclose(f);
+    return m;
+}
+
+size_t child_threads(const struct child *c, struct child_thread out[CHILD_THREADS_MAX])
+{
+    char path[64], text[FILE_BYTES];
+    size_t count = 0;
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)c->pid);
+    DIR *dir = opendir(path);
+    for (struct dirent *e; dir && count < CHILD_THREADS_MAX && (e = readdir(dir));) {
+        uint64_t tid;
+        if (!str_to_u64(str_of(e->d_name), &tid))
+            continue;
+        snprintf(path, sizeof(path), "task/%d/schedstat", (int)tid);
+        read_proc(c, path, text);
+        out[count++] = (struct child_thread){(int)tid, number_after(text, "")};
+    }
+    if (dir)
+        closedir(dir);
+    return count;
 }
 
 bool child_stop(struct child *c)

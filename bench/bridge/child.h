@@ -23,6 +23,13 @@ struct child {
     uint16_t port;
 };
 
+struct child_opts {
+    char *const *argv;    /* argv[0] is the program's path */
+    char *const *env;     /* its whole environment */
+    const char *log_path; /* its standard error */
+    int cpu;              /* pinned to this one; -1: anywhere */
+};
+
 struct child_usage {
     int64_t cpu_ns;       /* all threads */
     int64_t main_ns;      /* the first thread: the server's first loop */
@@ -31,12 +38,31 @@ struct child_usage {
     int64_t disk_written; /* bytes handed to the disk */
 };
 
-/* Runs argv[0] with its standard error in `log_path` and waits for the line on its standard output
- * that ends in ":PORT". `env` is its whole environment. */
-enum err child_start(struct child *c, char *const argv[], char *const env[], const char *log_path,
+/* Where a process's memory is, KB. */
+struct child_memory {
+    int64_t rss;
+    int64_t pss;    /* pages shared with others count in part */
+    int64_t heap;   /* resident of [heap], which malloc grows for the first thread */
+    int64_t mapped; /* resident of other anonymous memory: large blocks, other threads' heaps */
+    int64_t stacks; /* of the first thread */
+    int64_t files;  /* resident of files: program, libraries, database */
+};
+
+enum { CHILD_THREADS_MAX = 64 };
+struct child_thread {
+    int tid;
+    int64_t cpu_ns;
+};
+
+/* Starts the program and waits for the line on its standard output that ends in ":PORT". */
+enum err child_start(struct child *c, const struct child_opts *opts,
                      struct err_detail *detail) MUST_CHECK;
 struct child_usage child_usage(const struct child *c);
-int64_t child_memory_kb(const struct child *c);
+struct child_memory child_memory(const struct child *c);
+/* In the order of their numbers; returns how many. */
+size_t child_threads(const struct child *c, struct child_thread out[CHILD_THREADS_MAX]);
+/* Runs only there. False when the kernel does not want it. */
+bool child_pin_self(int cpu);
 /* SIGTERM, SIGKILL if that does not do, and waits. True when it ended by itself with status 0. Safe
  * on a child that was never started. */
 bool child_stop(struct child *c);

@@ -1,4 +1,4 @@
-/* The provider's end: as much of the Realtime API as one endless answer needs. */
+/* The provider's end: as much of the Realtime API as the conversations of the rig need. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -6,71 +6,98 @@
 #include "bridge/rig_private.h"
 #include "proto/rt_event.h"
 
-struct session {
-    struct rig *rig;
-    struct ws *ws;
-    struct line *line;
-    unsigned number;
-    bool answering; /* a response runs: every append gets a delta */
-    uint64_t events;
-};
+/* -- events -- */
 
-static void send_text(struct session *s)
+void rig_event(struct session *s, const char *type)
 {
-    struct buf *b = &s->rig->out;
+    struct buf *b = &s->line->rig->out;
+    buf_reset(b);
+    buf_put_str(b, STR("{\"type\":\""));
+    buf_put_str(b, str_of(type));
+    buf_printf(b, "\",\"event_id\":\"event_%u_%" PRIu64 "\",", s->number, ++s->events);
+}
+
+void rig_event_send(struct session *s)
+{
+    struct buf *b = &s->line->rig->out;
     if (!buf_ok(b) || ws_send_text(s->ws, buf_str(b), WS_CONTROL) != OK)
         rig_failed(s->line, "the provider cannot send");
 }
 
-static void begin(struct session *s, const char *type)
-{
-    buf_reset(&s->rig->out);
-    buf_printf(&s->rig->out, "{\"type\":\"%s\",\"event_id\":\"event_%u_%" PRIu64 "\",", type,
-               s->number, ++s->events);
-}
-
 static void send_session(struct session *s, const char *type)
 {
-    begin(s, type);
-    buf_printf(&s->rig->out,
+    rig_event(s, type);
+    buf_printf(&s->line->rig->out,
                "\"session\":{\"type\":\"realtime\",\"object\":\"realtime.session\","
                "\"id\":\"sess_%u\",\"model\":\"bench\"}}",
                s->number);
-    send_text(s);
+    rig_event_send(s);
 }
 
-static void send_delta(struct session *s)
+/* -- mirror -- */
+
+static void send_delta(struct session *s, struct str audio)
 {
-    begin(s, "response.output_audio.delta");
-    buf_printf(&s->rig->out,
+    struct buf *b = &s->line->rig->out;
+    rig_event(s, "response.output_audio.delta");
+    buf_printf(b,
                "\"response_id\":\"resp_%u\",\"item_id\":\"item_%u\",\"output_index\":0,"
-               "\"content_index\":0,\"delta\":\"%s\"}",
-               s->number, s->number, s->rig->agent);
-    s->line->counts.delta_bytes = s->rig->out.len;
-    send_text(s);
+               "\"content_index\":0,\"delta\":\"",
+               s->number, s->number);
+    buf_put_str(b, audio);
+    buf_put_str(b, STR("\"}"));
+    s->line->counts.delta_bytes = b->len;
+    rig_event_send(s);
 }
 
-static void begin_answer(struct session *s)
+/* Nobody waits for this frame: it tells the carrier's end that the call is up. */
+static void send_hello(struct session *s)
+{
+    char frame[FRAME_CHARS];
+    frame_write(frame, 0, FRAME_HELLO);
+    send_delta(s, str_n(frame, sizeof(frame)));
+}
+
+static void begin_mirror(struct session *s)
+{
+    rig_event(s, "response.created");
+    buf_printf(&s->line->rig->out,
+               "\"response\":{\"object\":\"realtime.response\",\"id\":\"resp_%u\","
+               "\"status\":\"in_progress\",\"output\":[]}}",
+               s->number);
+    rig_event_send(s);
+    rig_event(s, "response.output_item.added");
+    buf_printf(&s->line->rig->out,
+               "\"response_id\":\"resp_%u\",\"output_index\":0,\"item\":{\"id\":\"item_%u\","
+               "\"type\":\"message\",\"role\":\"assistant\",\"status\":\"in_progress\","
+               "\"content\":[]}}",
+               s->number, s->number);
+    rig_event_send(s);
+    send_hello(s);
+}
+
+/* -- what comes -- */
+
+static void take_audio(struct session *s, struct str payload, size_t message_bytes)
+{
+    s->line->counts.append_bytes = message_bytes;
+    if (s->line->opts.talk == RIG_TURNS)
+        rig_turns_heard(s, payload);
+    else if (s->answering && frame_is_ours(payload))
+        send_delta(s, payload);
+}
+
+static void answer(struct session *s)
 {
     if (s->answering) {
         rig_failed(s->line, "the server asked for two answers at once");
         return;
     }
     s->answering = true;
-    begin(s, "response.created");
-    buf_printf(&s->rig->out,
-               "\"response\":{\"object\":\"realtime.response\",\"id\":\"resp_%u\","
-               "\"status\":\"in_progress\",\"output\":[]}}",
-               s->number);
-    send_text(s);
-    begin(s, "response.output_item.added");
-    buf_printf(&s->rig->out,
-               "\"response_id\":\"resp_%u\",\"output_index\":0,\"item\":{\"id\":\"item_%u\","
-               "\"type\":\"message\",\"role\":\"assistant\",\"status\":\"in_progress\","
-               "\"content\":[]}}",
-               s->number, s->number);
-    send_text(s);
-    send_delta(s); /* nobody waits for it: it tells the carrier's end that the call is up */
+    if (s->line->opts.talk == RIG_TURNS)
+        rig_turns_answer(s);
+    else
+        begin_mirror(s);
 }
 
 static void on_realtime_text(void *ctx, struct str text)
@@ -82,77 +109,91 @@ static void on_realtime_text(void *ctx, struct str text)
         return;
     }
     if (ev.type == RT_INPUT_AUDIO_APPEND) {
-        s->line->counts.append_bytes = text.len;
-        if (s->answering)
-            send_delta(s);
+        take_audio(s, ev.audio, text.len);
     } else if (ev.type == RT_SESSION_UPDATE) {
+        s->auto_reply = str_find(text, STR("\"create_response\":false"), 0) == SIZE_MAX;
         send_session(s, "session.updated");
     } else if (ev.type == RT_RESPONSE_CREATE) {
-        begin_answer(s);
-    } else if (ev.type == RT_RESPONSE_CANCEL || ev.type == RT_ITEM_TRUNCATE) {
+        answer(s);
+    } else if ((ev.type == RT_RESPONSE_CANCEL || ev.type == RT_ITEM_TRUNCATE) &&
+               !s->line->opts.lenient) {
         rig_failed(s->line, "the server interrupted the answer");
     }
     rt_event_fini(&ev);
 }
 
+/* The carrier's own messages, by way of a relay. */
 static void on_relay_text(void *ctx, struct str text)
 {
     struct session *s = ctx;
-    s->line->counts.append_bytes = text.len;
-    send_delta(s);
+    struct str payload = rig_text_after(text, STR("\"payload\":\""));
+    if (payload.p)
+        take_audio(s, payload, text.len);
 }
 
 static void on_closed(void *ctx, unsigned code, struct str reason)
 {
     struct session *s = ctx;
-    struct rig *r = s->rig;
+    struct rig_line *line = s->line;
     char why[128];
     snprintf(why, sizeof(why), "a provider session was closed: %u %.*s", code,
              STR_FMT(str_slice(reason, 0, 80)));
-    if (!s->line->hanging_up)
-        rig_failed(s->line, why);
-    r->sessions--;
+    if (!line->hanging_up)
+        rig_failed(line, why);
+    rig_turns_forget(s);
+    line->sessions--;
     mem_free(s);
-    rig_check_quiet(r);
+    rig_check_quiet(line);
 }
 
-static struct session *answer(struct rig *r, enum rig_line line, struct http_exchange *ex,
-                              const struct ws_events *events)
+/* -- listening -- */
+
+/* "/2/v1/realtime": the line, and which end its server has of it. */
+static struct rig_line *line_of(struct rig *r, struct str path)
 {
-    struct session *s = mem_zalloc(sizeof(*s));
-    *s = (struct session){.rig = r, .line = &r->lines[line], .number = ++r->answered};
-    if (http_upgrade(ex, NULL, NULL, events, s, &s->ws) != OK) {
-        rig_failed(s->line, "the provider refused an upgrade");
-        mem_free(s);
-        return NULL;
+    unsigned index = path.len > 1 ? (unsigned)(path.p[1] - '0') : RIG_LINES_MAX;
+    return index < r->line_count ? r->lines[index] : NULL;
+}
+
+static void on_request(void *ctx, struct http_exchange *ex)
+{
+    static const struct ws_events realtime = {.on_text = on_realtime_text, .on_closed = on_closed},
+                                  relay = {.on_text = on_relay_text, .on_closed = on_closed};
+    struct rig *r = ctx;
+    struct rig_line *line = line_of(r, http_path(ex));
+    if (!line) {
+        http_reply_problem(ex, 404, NULL, NULL);
+        return;
     }
-    r->sessions++;
-    return s;
-}
-
-static void on_realtime(void *ctx, struct http_exchange *ex)
-{
-    static const struct ws_events events = {.on_text = on_realtime_text, .on_closed = on_closed};
-    struct session *s = answer(ctx, RIG_BRIDGE, ex, &events);
-    if (s)
+    bool bytes = line->opts.kind == RIG_RELAY;
+    struct session *s = mem_zalloc(sizeof(*s));
+    *s = (struct session){.line = line, .number = ++r->answered, .auto_reply = bytes};
+    if (http_upgrade(ex, NULL, NULL, bytes ? &relay : &realtime, s, &s->ws) != OK) {
+        rig_failed(line, "the provider refused an upgrade");
+        mem_free(s);
+        return;
+    }
+    line->sessions++;
+    if (!bytes)
         send_session(s, "session.created");
+    else
+        answer(s);
 }
 
-static void on_relay(void *ctx, struct http_exchange *ex)
+enum err rig_provider_open(struct rig *r, const char *cert, const char *key,
+                           struct err_detail *detail)
 {
-    static const struct ws_events events = {.on_text = on_relay_text, .on_closed = on_closed};
-    (void)answer(ctx, RIG_RELAY, ex, &events);
-}
-
-enum err rig_provider_open(struct rig *r, struct err_detail *detail)
-{
-    static const struct http_route_opts websocket = {.websocket = true};
+    static const struct http_route_opts websocket = {.websocket = true, .prefix = true};
+    static const char *const paths[RIG_LINES_MAX] = {"/0", "/1", "/2", "/3"};
     r->router = http_router_new();
-    http_router_add(r->router, "GET", "/v1/realtime", &websocket, on_realtime, r);
-    http_router_add(r->router, "GET", RIG_RELAY_PATH, &websocket, on_relay, r);
+    for (int i = 0; i < RIG_LINES_MAX; i++)
+        http_router_add(r->router, "GET", paths[i], &websocket, on_request, r);
     struct http_server_opts opts = {.host = "127.0.0.1", .router = r->router};
-    enum err err = http_server_open(&r->http, r->loop, &opts, detail);
-    if (err)
-        http_router_free(r->router);
+    enum err err = tls_server_open(&r->tls, cert, key, detail);
+    if (!err)
+        err = http_server_open(&r->http[0], r->loop, &opts, detail);
+    opts.tls = r->tls;
+    if (!err)
+        err = http_server_open(&r->http[1], r->loop, &opts, detail);
     return err;
 }
