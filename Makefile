@@ -1,6 +1,6 @@
 # The front door. Everything real is in CMakeLists.txt and scripts/.
 
-.PHONY: build run demo test bench fuzz format setup clean
+.PHONY: build run demo test bench fuzz deb deb-test format setup clean
 
 build: setup
 	cmake --preset release >build/release.cmake.log 2>&1 || { cat build/release.cmake.log; exit 1; }
@@ -30,6 +30,14 @@ bench: build
 MINUTES ?= 1
 fuzz:
 	@sh scripts/fuzz.sh $(MINUTES)
+
+# build/callee_VERSION_ARCH.deb; and installed, used, upgraded and purged in a Debian of its own (root).
+deb: build
+	@sh scripts/setup.sh deb
+	@sh scripts/deb.sh
+
+deb-test: deb
+	@sh test/deb/test.sh
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

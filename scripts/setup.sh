@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing. Usage: setup.sh build|test
+# Installs the Debian packages that are missing. Usage: setup.sh build|test|deb
 set -eu
 
 what=${1:-build}
@@ -10,6 +10,7 @@ build="gcc cmake ninja-build pkg-config libc6-dev libuv1-dev libllhttp-dev|libht
     libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us ca-certificates tzdata curl"
 test="clang clang-format libclang-rt-14-dev|libclang-rt-dev python3 git nodejs npm
     asterisk-core-sounds-en-wav"
+deb="dpkg-dev mmdebstrap iproute2"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -29,7 +30,7 @@ have() {
 }
 
 missing=
-for entry in $build $([ "$what" = test ] && echo "$test"); do
+for entry in $build $([ "$what" = test ] && echo "$test") $([ "$what" = deb ] && echo "$deb"); do
     found=
     for name in $(echo "$entry" | tr '|' ' '); do
         if have "$name"; then found=$name; fi
