@@ -34,6 +34,20 @@ static void metric(struct buf *b, const char *name, const char *type, const char
                type, name, (unsigned long long)v);
 }
 
+static void write_engines(struct buf *b, const struct host_counters *c)
+{
+    buf_put_str(b,
+                STR("# HELP callee_engine_up 0 while calls pass the engine by: it keeps failing.\n"
+                    "# TYPE callee_engine_up gauge\n"));
+    for (uint32_t i = 0; i < c->engine_count; i++)
+        buf_printf(b, "callee_engine_up{engine=\"%s\"} %d\n", c->engines[i].name, c->engines[i].up);
+    buf_put_str(b, STR("# HELP callee_engine_sessions Sessions open with the engine.\n"
+                       "# TYPE callee_engine_sessions gauge\n"));
+    for (uint32_t i = 0; i < c->engine_count; i++)
+        buf_printf(b, "callee_engine_sessions{engine=\"%s\"} %u\n", c->engines[i].name,
+                   c->engines[i].sessions);
+}
+
 static bool is_loopback(struct str address)
 {
     return str_starts(address, STR("127.")) || str_eq(address, STR("::1")) ||
@@ -88,6 +102,7 @@ static void on_metrics(void *ctx, struct http_exchange *ex)
            "Engine sessions replaced before their limit, of ended calls.", c.rollovers);
     metric(&b, "engine_failures_total", "counter", "Engine sessions lost, of ended calls.",
            c.engine_failures);
+    write_engines(&b, &c);
     metric(&b, "audio_dropped_ms_total", "counter", "Audio dropped because too late.",
            c.dropped_ms);
     metric(&b, "journal_records_total", "counter", "Journal records written.", c.journal.records);

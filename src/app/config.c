@@ -46,6 +46,21 @@ static bool parse_usd(struct str text, int64_t *out)
     return true;
 }
 
+bool config_prices(struct str text, struct call_prices *out)
+{
+    struct call_prices p;
+    int64_t *const in_order[] = {&p.text_in,         &p.cached_text_in, &p.audio_in,
+                                 &p.cached_audio_in, &p.text_out,       &p.audio_out,
+                                 &p.transcription_in};
+    for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++)
+        if (!text.p || !parse_usd(str_trim(str_take_until(&text, ',')), in_order[i]))
+            return false;
+    if (text.p)
+        return false;
+    *out = p;
+    return true;
+}
+
 static bool parse_address(struct app_config *c, struct str text)
 {
     size_t colon = SIZE_MAX;
@@ -372,6 +387,15 @@ static enum err check_together(struct app_config *c, struct err_detail *why)
         return err_explain(why, ERR_INVALID,
                            "insecure_streams is for a loopback address without a public_url: "
                            "anybody who reaches the server could place calls");
+    const struct provider_settings *more[] = {&c->provider2, &c->provider3};
+    for (unsigned i = 0; i < 2; i++) {
+        struct call_prices prices;
+        if (more[i]->prices[0] && !config_prices(str_of(more[i]->prices), &prices))
+            return err_explain(why, ERR_INVALID,
+                               "provider%u_prices takes seven amounts in US dollars, separated by "
+                               "commas",
+                               i + 2);
+    }
     struct url url;
     struct err_detail detail;
     if (!c->public_url[0])

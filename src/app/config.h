@@ -23,10 +23,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "call/config.h"
 
 enum { CONFIG_KEYS_MAX = 128 };
 
 enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_ENV, CONFIG_FLAG };
+
+/* A provider behind the first. */
+struct provider_settings {
+    const char *url, *key, *model, *voice;
+    const char *prices; /* as written; "" = the first one's */
+    bool beta;
+};
 
 struct app_config {
     /* server */
@@ -46,6 +54,7 @@ struct app_config {
     const char *engine; /* auto, realtime, local */
     const char *openai_api_key, *provider_url, *provider_model;
     bool provider_beta;
+    struct provider_settings provider2, provider3;
     const char *voice, *transcription_model, *language;
     int64_t max_output_tokens;
     int64_t vad_threshold_permille, vad_prefix_ms, vad_silence_ms;
@@ -96,6 +105,10 @@ void config_fini(struct app_config *c);
 /* config_load for a command, --help and --dump-config included: -1 = go on, else the exit code (the
  * line is written and `c` is finished). */
 int config_start(struct app_config *c, const struct config_args *args);
+
+/* "4, 0.4, 32, 0.4, 16, 64, 1.25": as providerN_prices. False, and `out` as it was, for anything
+ * else. */
+bool config_prices(struct str text, struct call_prices *out) MUST_CHECK;
 
 /* The effective values as a file that could be read back, secrets masked. */
 void config_dump(const struct app_config *c, struct buf *out);

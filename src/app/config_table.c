@@ -1,14 +1,15 @@
 /* One row a key. docs/config.md is made from this table: `callee config-docs`. */
 #include "app/config_table.h"
 
-#define SERVER  "Server"
-#define ENGINE  "Engine"
-#define PRICES  "Prices"
-#define TWILIO  "Twilio"
-#define CALLS   "Calls"
-#define AT(m)   offsetof(struct app_config, m)
-#define HOUR_MS 3600000
-#define USD_MAX 1000000000000 /* a million dollars */
+#define SERVER    "Server"
+#define ENGINE    "Engine"
+#define PRICES    "Prices"
+#define PROVIDERS "Further providers"
+#define TWILIO    "Twilio"
+#define CALLS     "Calls"
+#define AT(m)     offsetof(struct app_config, m)
+#define HOUR_MS   3600000
+#define USD_MAX   1000000000000 /* a million dollars */
 
 /* Plain text settings have no range. */
 #define TEXT_(section, key, env, member, initial, help)                              \
@@ -47,6 +48,23 @@
     {                                                                                      \
         section, key, NULL, CONFIG_CHOICE, AT(member), 0, 0, choices, initial, false, help \
     }
+
+/* A provider that answers when those before it fail. */
+#define PROVIDER_(n, member)                                                                    \
+    URL_(PROVIDERS, "provider" n "_url", NULL, member.url, "",                                  \
+         "WebSocket address of the provider; empty: there is none."),                           \
+        SECRET_(PROVIDERS, "provider" n "_key", NULL, member.key,                               \
+                "Its key; empty: none is sent."),                                               \
+        TEXT_(PROVIDERS, "provider" n "_model", NULL, member.model, "gpt-realtime",             \
+              "Model asked for."),                                                              \
+        TEXT_(PROVIDERS, "provider" n "_voice", NULL, member.voice, "",                         \
+              "Its voice; empty: the same as the first provider's."),                           \
+        BOOL_(PROVIDERS, "provider" n "_beta", member.beta, "false",                            \
+              "Speak the retired beta shape of the Realtime API to it."),                       \
+        TEXT_(PROVIDERS, "provider" n "_prices", NULL, member.prices, "",                       \
+              "US dollars per million tokens: text in, cached text in, audio in, cached audio " \
+              "in, text out, audio out, transcription in, separated by commas; empty: as the "  \
+              "first provider's.")
 
 const struct config_row config_rows[] = {
     {SERVER, "listen", NULL, CONFIG_ADDRESS, AT(listen), 0, 65535, NULL, "127.0.0.1:8080", false,
@@ -92,6 +110,9 @@ const struct config_row config_rows[] = {
     MS_(ENGINE, "vad_prefix", vad_prefix_ms, 0, 2000, "300ms",
         "Audio kept from before the speech was noticed."),
     MS_(ENGINE, "vad_silence", vad_silence_ms, 100, 5000, "500ms", "Silence that ends a turn."),
+
+    PROVIDER_("2", provider2),
+    PROVIDER_("3", provider3),
 
     USD_(PRICES, "price_text_in", price_text_in, "4.00",
          "US dollars per million text tokens read by the model."),

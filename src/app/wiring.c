@@ -39,8 +39,9 @@ struct server {
     struct tls_client *tls_client;
     struct tls_server *tls_server;
     struct http_router *router;
-    struct engine_driver realtime, local;
-    bool has_realtime, has_local;
+    struct engine_driver providers[CALL_ENGINES_MAX - 1], local; /* in order; the last resort */
+    unsigned provider_count;
+    bool has_local;
     struct host *host;
     struct twilio_channel *twilio;
     struct api *api;
@@ -95,27 +96,67 @@ bool server_wants_realtime(const struct app_config *c)
     return strcmp(c->engine, "realtime") == 0 || c->openai_api_key[0] || c->provider_url[0];
 }
 
+static enum err open_provider(struct server *s, struct host_env *env, const char *name,
+                              const struct realtime_opts *opts, struct call_engine call,
+                              struct err_detail *detail)
+{
+    struct engine_driver *driver = &s->providers[s->provider_count];
+    enum err err = realtime_driver_open(opts, driver, detail);
+    if (err != OK)
+        return err;
+    s->provider_count++;
+    call.name = name;
+    env->engines[env->engine_count++] = (struct host_engine){.driver = driver, .call = call};
+    return OK;
+}
+
+/* A provider behind the first, if there is one. */
+static enum err open_further(struct server *s, struct host_env *env, const char *name,
+                             const struct provider_settings *p, struct err_detail *detail)
+{
+    const struct app_config *c = s->config;
+    if (!p->url[0])
+        return OK;
+    struct call_engine call = {.model = p->model, .voice = p->voice, .prices = prices(c)};
+    if (p->prices[0] && !config_prices(str_of(p->prices), &call.prices))
+        return ERR_INVALID; /* config_load has refused it before */
+    struct realtime_opts opts = {
+        .url = str_of(p->url),
+        .model = str_of(p->model),
+        .api_key = str_of(p->key),
+        .shape = p->beta ? REALTIME_BETA : REALTIME_AUTO,
+        .tls = s->tls_client,
+        .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
+    };
+    return open_provider(s, env, name, &opts, call, detail);
+}
+
+static enum err open_providers(struct server *s, struct host_env *env, struct err_detail *detail)
+{
+    const struct app_config *c = s->config;
+    struct realtime_opts opts = {
+        .url = str_of(c->provider_url),
+        .model = str_of(c->provider_model),
+        .api_key = str_of(c->openai_api_key),
+        .shape = c->provider_beta ? REALTIME_BETA : REALTIME_AUTO,
+        .tls = s->tls_client,
+        .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
+    };
+    struct call_engine call = {.model = c->provider_model, .voice = "", .prices = prices(c)};
+    enum err err = open_provider(s, env, "realtime", &opts, call, detail);
+    if (err == OK)
+        err = open_further(s, env, "realtime2", &c->provider2, detail);
+    if (err == OK)
+        err = open_further(s, env, "realtime3", &c->provider3, detail);
+    return err;
+}
+
 static enum err open_engines(struct server *s, struct host_env *env, struct err_detail *detail)
 {
     const struct app_config *c = s->config;
-    enum err err;
-    if (server_wants_realtime(c)) {
-        struct realtime_opts opts = {
-            .url = str_of(c->provider_url),
-            .model = str_of(c->provider_model),
-            .api_key = str_of(c->openai_api_key),
-            .shape = c->provider_beta ? REALTIME_BETA : REALTIME_AUTO,
-            .tls = s->tls_client,
-            .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
-        };
-        err = realtime_driver_open(&opts, &s->realtime, detail);
-        if (err != OK)
-            return err;
-        s->has_realtime = true;
-        env->engines[env->engine_count++] = (struct host_engine){
-            .driver = &s->realtime,
-            .call = {.name = "realtime", .model = c->provider_model, .prices = prices(c)}};
-    }
+    enum err err = server_wants_realtime(c) ? open_providers(s, env, detail) : OK;
+    if (err != OK)
+        return err;
     if (c->max_local_calls == 0)
         return env->engine_count ? OK
                                  : err_explain(detail, ERR_INVALID,
@@ -132,7 +173,7 @@ static enum err open_engines(struct server *s, struct host_env *env, struct err_
     s->has_local = true;
     env->engines[env->engine_count++] =
         (struct host_engine){.driver = &s->local,
-                             .call = {.name = "local", .model = ""},
+                             .call = {.name = "local", .model = "", .voice = "", .endless = true},
                              .max_calls = (uint32_t)c->max_local_calls};
     return OK;
 }
@@ -249,8 +290,8 @@ static void server_free(struct server *s)
     for (unsigned i = 0; i < s->lane_count; i++)
         if (s->lanes[i].loop)
             loop_close(s->lanes[i].loop);
-    if (s->has_realtime)
-        realtime_driver_close(&s->realtime);
+    for (unsigned i = 0; i < s->provider_count; i++)
+        realtime_driver_close(&s->providers[i]);
     if (s->has_local)
         local_driver_close(&s->local);
     host_close(s->host);

@@ -221,6 +221,9 @@
 #define SESSION_KEEP_SLACK_BYTES       6400       /* trimmed once this much too many are kept */
 #define SESSION_HELD_PIECE_BYTES       4000  /* held audio goes to the engine in half seconds */
 #define SESSION_STREAM_WAIT_MS         15000 /* from the webhook to the stream */
+#define BREAKER_FAILURES               3     /* in a row, of one engine, before calls pass it by */
+#define BREAKER_WAIT_MS_MIN            2000  /* before the first probe; doubles */
+#define BREAKER_WAIT_MS_MAX            60000 /* a minute without an engine that is back is enough */
 #define SESSION_BAD_EVENTS_MAX         20    /* unreadable engine events before it is given up */
 #define SESSION_AFTERMATH_MAX          4096 /* ended calls whose carrier may still ask what to do */
 #define SESSION_AFTERMATH_MS           60000  /* and for how long */

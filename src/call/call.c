@@ -81,11 +81,6 @@ int64_t stream_ms(const struct call *c, int64_t at_us)
 
 /* -- life -- */
 
-static const char *copy(struct call *c, const char *s)
-{
-    return arena_strndup(&c->arena, s ? s : "", s ? strlen(s) : 0);
-}
-
 /* The snapshot's strings belong to the caller; the call keeps its own, by way of the one place that
  * knows every field: the journal's form. */
 static void copy_config(struct call *c, const struct call_config *config)
@@ -97,7 +92,7 @@ static void copy_config(struct call *c, const struct call_config *config)
     ASSERT(err == OK);
     buf_fini(&b);
     for (uint32_t i = c->config.engine_count; i < CALL_ENGINES_MAX; i++)
-        c->config.engines[i] = (struct call_engine){.name = copy(c, ""), .model = copy(c, "")};
+        c->config.engines[i] = (struct call_engine){.name = "", .model = "", .voice = ""};
 }
 
 struct call *call_new(const struct call_config *config)

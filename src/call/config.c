@@ -155,7 +155,9 @@ static void write_engine(struct buf *b, const struct call_engine *e)
     buf_put_json(b, str_of(e->name));
     buf_put_str(b, STR(",\"model\":"));
     buf_put_json(b, str_of(e->model));
-    buf_put_str(b, STR(",\"prices\":{"));
+    buf_put_str(b, STR(",\"voice\":"));
+    buf_put_json(b, str_of(e->voice ? e->voice : ""));
+    buf_printf(b, ",\"endless\":%s,\"prices\":{", e->endless ? "true" : "false");
     for (size_t i = 0; i < PRICE_COUNT; i++) {
         int64_t v;
         memcpy(&v, (const char *)&e->prices + price_fields[i].offset, sizeof(v));
@@ -228,6 +230,9 @@ static enum err read_engines(struct call_config *c, struct arena *a, const json_
             return err_explain(detail, ERR_INVALID, "call configuration: an engine has no name");
         c->engines[i].name = arena_strndup(a, name.p, name.len);
         c->engines[i].model = arena_strndup(a, model.p, model.len);
+        struct str voice = js_get_str(e, "voice");
+        c->engines[i].voice = arena_strndup(a, voice.p, voice.len);
+        c->engines[i].endless = json_is_true(js_get(e, "endless"));
         for (size_t k = 0; k < PRICE_COUNT; k++) {
             int64_t v = js_get_int(js_get(e, "prices"), price_fields[k].name, 0);
             memcpy((char *)&c->engines[i].prices + price_fields[k].offset, &v, sizeof(v));

@@ -26,8 +26,10 @@ struct call_prices {
 };
 
 struct call_engine {
-    const char *name;  /* "realtime", "local": chosen by the shell */
-    const char *model; /* for session.update; "" = the driver's */
+    const char *name;  /* "realtime", "realtime2", "local": chosen by the shell */
+    const char *model; /* for the record; "" = the driver's */
+    const char *voice; /* "" = the call's */
+    bool endless;      /* its sessions have no limit: it is never replaced */
     struct call_prices prices;
 };
 

@@ -43,8 +43,9 @@ void link_describe(struct call *c, struct rt_event *ev)
                            .create_response = false,
                            .interrupt_response = true},
     };
-    if (k->voice[0])
-        ev->session.voice = str_of(k->voice);
+    const char *voice = k->engines[c->engine_index].voice;
+    if (voice[0] || k->voice[0])
+        ev->session.voice = str_of(voice[0] ? voice : k->voice);
     if (k->transcription_model[0])
         ev->session.transcription_model = str_of(k->transcription_model);
     if (k->language[0])
@@ -158,7 +159,7 @@ static void next_engine(struct call *c)
     link_open(c);
 }
 
-void link_fail(struct call *c, const char *why)
+static void fail(struct call *c, const char *why, bool fault)
 {
     if (c->phase == PHASE_ENDED || c->phase == PHASE_LEAVING)
         return;
@@ -174,7 +175,7 @@ void link_fail(struct call *c, const char *why)
     timer_set(c, CALL_TIMER_CONNECT, NO_TIME);
     timer_set(c, CALL_TIMER_ROLL, NO_TIME);
     if (!was_closed && c->in->type != CALL_IN_ENGINE_CLOSED)
-        fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_CLOSE});
+        fx_add(c, (struct call_fx){.type = CALL_FX_ENGINE_CLOSE, .ok = !fault});
     session_gone(c);
     c->engine_losses++;
     if (c->engine_tries > c->config.engine_retries || c->engine_losses > CALL_ENGINE_LOSSES_MAX) {
@@ -187,11 +188,16 @@ void link_fail(struct call *c, const char *why)
     }
 }
 
+void link_fail(struct call *c, const char *why)
+{
+    fail(c, why, true);
+}
+
 void link_expired(struct call *c)
 {
     c->engine_tries = 0; /* it lived as long as it may: nothing speaks against a new one */
     c->engine_losses = 0;
-    link_fail(c, "session expired");
+    fail(c, "session expired", false);
 }
 
 void link_closed(struct call *c)

@@ -12,6 +12,8 @@
 static int64_t limit_of(const struct call *c)
 {
     int64_t limit = NO_TIME;
+    if (c->config.engines[c->engine_index].endless)
+        return NO_TIME;
     if (c->config.session_limit_ms)
         limit = c->session_opened_us + (int64_t)c->config.session_limit_ms * 1000;
     if (c->session_expires_us != NO_TIME && (limit == NO_TIME || c->session_expires_us < limit))
@@ -210,7 +212,8 @@ void roll_pace(struct call *c, int64_t answered_ms)
         p->first[p->count] = ms;
     p->last[p->count % CALL_ROLL_SAMPLES] = ms;
     p->count++;
-    if (c->config.slow_answer_ms == 0 || p->count < 2 * CALL_ROLL_SAMPLES)
+    if (c->config.slow_answer_ms == 0 || c->config.engines[c->engine_index].endless ||
+        p->count < 2 * CALL_ROLL_SAMPLES)
         return;
     uint32_t now = median(p->last);
     if (now > c->config.slow_answer_ms && now / 2 > median(p->first))

@@ -94,8 +94,10 @@ void host_call_config(struct host_part *part, struct arena *a, const struct stor
         k.max_duration_ms = (uint32_t)(c->max_duration_s * 1000);
     if (c->max_cost_microusd > 0)
         k.max_cost_nanousd = c->max_cost_microusd * 1000;
-    k.engine_count = env->engine_count;
+    /* An engine that keeps failing is passed by, so that nobody waits for it; not the last one. */
+    k.engine_count = 0;
     for (uint32_t i = 0; i < env->engine_count; i++)
-        k.engines[i] = env->engines[i].call;
+        if (i + 1 == env->engine_count || breaker_allows(&part->host->breakers[i]))
+            k.engines[k.engine_count++] = env->engines[i].call;
     *out = k;
 }

@@ -62,6 +62,7 @@ enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detai
     }
     part->prompts = prompts_open(l, h->env.live, h->env.prompt_voice);
     part->vocabs = vocabs_open(l, h->env.live, h->env.store);
+    probes_init(&part->probes, part);
     h->parts[index] = part;
     return OK;
 }
@@ -90,9 +91,9 @@ static void on_journal_closed(void *ctx)
     loop_defer(part->loop, part_gone, part); /* behind whatever the caches have deferred */
 }
 
-static void close_if_idle(struct host_part *part)
+void host_part_idle(struct host_part *part)
 {
-    if (part->closing && part->entries == NULL && part->journal) {
+    if (part->closing && part->entries == NULL && part->journal && probes_idle(&part->probes)) {
         struct journal *j = part->journal;
         part->journal = NULL;
         journal_close(j, on_journal_closed, part);
@@ -106,12 +107,13 @@ void host_part_close(struct host *h, struct loop *l, loop_fn *on_closed, void *c
     part->closing = true;
     part->on_closed = on_closed;
     part->on_closed_ctx = ctx;
+    probes_close(&part->probes);
     struct host_entry *next;
     for (struct host_entry *e = part->entries; e; e = next) {
         next = e->next;
         session_carrier_ended(e->session, STR("shutdown"));
     }
-    close_if_idle(part);
+    host_part_idle(part);
 }
 
 static struct host_part *part_of(struct host *h, struct loop *l)
@@ -205,7 +207,29 @@ void host_session_gone(struct host_part *part, struct session *s)
         mem_free(e);
         break;
     }
-    close_if_idle(part);
+    host_part_idle(part);
+}
+
+/* -- engines -- */
+
+void host_engine_failed(struct host_part *part, uint32_t index)
+{
+    const struct host_engine *engine = &part->host->env.engines[index];
+    if (engine->max_calls) /* the local engine: there is nothing to be reached */
+        return;
+    if (!breaker_failed(&part->host->breakers[index], loop_now_us(part->loop)))
+        return;
+    LOG_WARN(NULL, "engine.passed_by", "engine=%s next=\"a probe looks for it\"",
+             engine->call.name);
+    probes_arm(&part->probes, index);
+}
+
+uint32_t host_engine_index(const struct host *h, const char *name)
+{
+    for (uint32_t i = 0; i < h->env.engine_count; i++)
+        if (strcmp(h->env.engines[i].call.name, name) == 0)
+            return i;
+    return CALL_ENGINES_MAX;
 }
 
 /* -- new calls -- */
@@ -474,6 +498,12 @@ void host_counters(struct host *h, struct host_counters *out)
         .rollovers = atomic_load(&h->rollovers),
         .dropped_ms = atomic_load(&h->dropped_ms),
     };
+    out->engine_count = h->env.engine_count;
+    for (uint32_t i = 0; i < h->env.engine_count; i++) {
+        out->engines[i].name = h->env.engines[i].call.name;
+        out->engines[i].up = breaker_allows(&h->breakers[i]);
+        out->engines[i].sessions = atomic_load(&h->engine_calls[i]);
+    }
     for (int i = 0; i < HOST_LOOPS_MAX; i++) {
         if (!h->parts[i] || !h->parts[i]->journal)
             continue;

@@ -77,6 +77,12 @@ struct host_counters {
     uint64_t calls_total, calls_refused, calls_failed;
     size_t calls_live;
     uint64_t turns, interruptions, engine_failures, rollovers, dropped_ms;
+    struct {
+        const char *name;
+        bool up; /* false while calls pass it by */
+        uint32_t sessions;
+    } engines[CALL_ENGINES_MAX];
+    uint32_t engine_count;
     struct journal_health journal; /* of all loops */
 };
 /* Any thread; journal figures are of the last flush. */

@@ -6,7 +6,9 @@
 
 #include <stdatomic.h>
 
+#include "session/breaker.h"
 #include "session/host.h"
+#include "session/probe.h"
 #include "session/prompts.h"
 #include "session/vocab.h"
 
@@ -39,6 +41,7 @@ struct host_part {
     struct journal *journal;
     struct prompts *prompts;
     struct vocabs *vocabs;
+    struct probes probes;
     struct host_entry *entries;
     struct host_aftermath *aftermath;
     uint64_t next_call;
@@ -55,9 +58,20 @@ struct host {
     struct host_part *parts[HOST_LOOPS_MAX];
     _Atomic uint32_t live;
     _Atomic uint32_t engine_calls[CALL_ENGINES_MAX];
+    struct breaker breakers[CALL_ENGINES_MAX];
     _Atomic uint64_t calls_total, calls_refused, calls_failed;
     _Atomic uint64_t turns, interruptions, engine_failures, rollovers, dropped_ms;
 };
+
+/* Something of the part has closed: if it is closing and this was the last, it goes on. */
+void host_part_idle(struct host_part *part);
+
+/* An engine session of the process's engine `index` failed, by no fault of its age or ours. */
+void host_engine_failed(struct host_part *part, uint32_t index);
+
+/* The process's index of a call's engine, by its name: a call may be older than the process.
+ * CALL_ENGINES_MAX if it is gone. */
+uint32_t host_engine_index(const struct host *h, const char *name);
 
 /* A session frees itself: forgets it and remembers what the carrier may still ask. */
 void host_session_gone(struct host_part *part, struct session *s);

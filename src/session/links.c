@@ -29,6 +29,8 @@ static void fail_link(struct engine_link *link, struct str reason)
     if (!s)
         return;
     bool spare = is_spare(link);
+    if (!link->refused)
+        host_engine_failed(s->part, link->index);
     *(spare ? &s->spare : &s->link) = NULL;
     link->session = NULL;
     struct call_input in = {.type = spare ? CALL_IN_SPARE_CLOSED : CALL_IN_ENGINE_CLOSED,
@@ -60,6 +62,8 @@ static void on_engine_event(void *ctx, struct str json)
         in.audio = ev.audio;
         in.audio_len = (uint32_t)base64_decoded_len(ev.audio);
     }
+    if (ev.type == RT_RESPONSE_DONE && ev.response.status == RT_STATUS_COMPLETED)
+        breaker_worked(&s->part->host->breakers[link->index]);
     session_feed(s, &in);
     rt_event_fini(&ev);
 }
@@ -120,20 +124,32 @@ static void on_vocabulary(void *ctx, const struct engine_vocabulary *vocabulary)
         open_failed(link, why.text);
 }
 
-static void engine_open(struct session *s, struct engine_link **place, uint32_t index)
+/* `engine`: of the call's list. */
+static void engine_open(struct session *s, struct engine_link **place, uint32_t engine)
 {
     struct host *h = s->part->host;
-    ASSERT(index < h->env.engine_count && !*place);
+    ASSERT(engine < s->config.engine_count && !*place);
+    uint32_t index = host_engine_index(h, s->config.engines[engine].name);
     struct engine_link *link = mem_zalloc(sizeof(*link));
     *link = (struct engine_link){.session = s, .owner = s, .index = index};
     *place = link;
     s->open++;
+    link->refused = index == CALL_ENGINES_MAX;
+    if (link->refused) { /* the call is older than this process, and its engine is gone */
+        link->index = 0;
+        open_failed(link, "this server has no such engine any more");
+        return;
+    }
     uint32_t max = h->env.engines[index].max_calls;
     link->counted = true;
-    if (atomic_fetch_add(&h->engine_calls[index], 1) >= max && max)
-        open_failed(link, "limit: too many calls use this engine");
+    link->refused = !breaker_allows(&h->breakers[index]) && engine + 1 < s->config.engine_count;
+    bool full = atomic_fetch_add(&h->engine_calls[index], 1) >= max && max;
+    if (link->refused || full)
+        open_failed(link, full ? "limit: too many calls use this engine"
+                               : "it keeps failing and is passed by");
     else
         link->wait = vocabs_get(s->part->vocabs, s->config.business_id, on_vocabulary, link);
+    link->refused |= full;
 }
 
 static void engine_detach(struct engine_link **place)
@@ -153,6 +169,13 @@ static void tell(struct session *s, struct engine_link *link, const struct call_
         LOG_WARN(s->id, "engine.not_sent", "bytes=%zu", fx->text.len);
 }
 
+/* The core closes a session: it may have been at fault (mute, slow, failing). */
+static void given_up(struct session *s, const struct engine_link *link, const struct call_fx *fx)
+{
+    if (link && !fx->ok && !link->refused)
+        host_engine_failed(s->part, link->index);
+}
+
 void session_engine_perform(struct session *s, const struct call_fx *fx)
 {
     if (fx->type == CALL_FX_ENGINE_SEND) {
@@ -160,12 +183,14 @@ void session_engine_perform(struct session *s, const struct call_fx *fx)
     } else if (fx->type == CALL_FX_ENGINE_OPEN) {
         engine_open(s, &s->link, fx->number);
     } else if (fx->type == CALL_FX_ENGINE_CLOSE) {
+        given_up(s, s->link, fx);
         engine_detach(&s->link);
     } else if (fx->type == CALL_FX_SPARE_SEND) {
         tell(s, s->spare, fx);
     } else if (fx->type == CALL_FX_SPARE_OPEN) {
         engine_open(s, &s->spare, fx->number);
     } else if (fx->type == CALL_FX_SPARE_CLOSE) {
+        given_up(s, s->spare, fx);
         engine_detach(&s->spare);
     } else { /* CALL_FX_SPARE_SWAP */
         engine_detach(&s->link);

@@ -16,6 +16,7 @@ struct engine_link {
     struct engine *engine;
     struct vocab_wait *wait; /* its vocabulary is being read */
     uint32_t index;          /* in env.engines */
+    bool refused;            /* by us: says nothing of the engine */
     bool counted;            /* against the engine's max_calls */
     unsigned bad_events;
     char failure[200]; /* of an open that failed at once */
