@@ -18,6 +18,8 @@ static const struct command commands[] = {
     {"replay", "recorded calls again; --verify compares every decision", cmd_replay},
     {"calls", "list the latest calls, or show one", cmd_calls},
     {"call", "ask Twilio to place, hang up or transfer a call", cmd_call},
+    {"backup", "copy the data folder, also while the server runs", cmd_backup},
+    {"restore", "make a data folder of a backup, or check one", cmd_restore},
     {"doctor", "check settings, provider, carrier and this machine", cmd_doctor},
     {"config-docs", NULL, cmd_config_docs},
 };

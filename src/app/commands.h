@@ -24,6 +24,8 @@ int cmd_calls(int argc, char **argv);
 int cmd_journal(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_call(int argc, char **argv);
+int cmd_backup(int argc, char **argv);
+int cmd_restore(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_config_docs(int argc, char **argv); /* prints docs/config.md */
 

@@ -191,4 +191,14 @@ struct store_req *store_req_turn_put(const struct turn_row *t);
 /* Inserts, or replaces the run of this call and tool_call_id. */
 struct store_req *store_req_tool_put(const struct tool_row *t);
 
+/* -- files: for backups; neither opens a store -- */
+
+/* Copies the database at `from`, which may be in use, as it is at one moment, to the file `to`,
+ * which is overwritten. Nothing is migrated. Blocks as long as copying takes; any thread but a
+ * loop's. ERR_AGAIN when it stayed locked for STORE_BUSY_MS, ERR_IO; with a sentence. */
+enum err store_file_copy(const char *from, const char *to, struct err_detail *detail) MUST_CHECK;
+/* Reads all of the database at `path`: ERR_INVALID with a sentence when it is damaged, ERR_IO when
+ * it is no database. */
+enum err store_file_check(const char *path, struct err_detail *detail) MUST_CHECK;
+
 #endif
