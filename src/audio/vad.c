@@ -117,6 +117,11 @@ bool vad_voiced(const struct vad *v)
     return v->history & 1;
 }
 
+int64_t vad_quiet_ms(const struct vad *v)
+{
+    return v->now_ms - v->voice_end_ms;
+}
+
 int64_t vad_now_ms(const struct vad *v)
 {
     return v->now_ms;

@@ -64,6 +64,8 @@ struct vad_result vad_feed_mulaw(struct vad *v, const uint8_t *frame);
 bool vad_speaking(const struct vad *v);
 /* The last frame alone was voiced. */
 bool vad_voiced(const struct vad *v);
+/* Milliseconds since the end of the last voiced frame. */
+int64_t vad_quiet_ms(const struct vad *v);
 /* Milliseconds fed so far. */
 int64_t vad_now_ms(const struct vad *v);
 

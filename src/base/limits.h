@@ -261,7 +261,12 @@
 #define LOCAL_SPEECH_BYTES_MAX (4u << 20) /* one sentence as audio/pcm at 24 kHz */
 #define LOCAL_EVENT_BYTES_MAX  (1u << 20) /* one server event, or one client event */
 #define LOCAL_RETRY_MS         20         /* after the workers' queue was full */
-#define LOCAL_PREFIX_MS_MAX    1000       /* audio kept from before a turn */
+#define LOCAL_GUESS_AFTER_MS   240   /* of quiet: what was said is looked into before its end */
+#define LOCAL_GUESSES_MAX      4     /* a turn; each one that was wrong searches it again */
+#define LOCAL_GUESS_MS_MAX     12000 /* longer turns are not guessed at */
+#define LOCAL_SOUNDS_BYTES_MAX (16u << 20) /* sentences kept as audio, in a process */
+#define LOCAL_SOUNDS_MAX       512         /* the same, counted: they are searched one by one */
+#define LOCAL_PREFIX_MS_MAX    1000        /* audio kept from before a turn */
 
 /* -- app -- */
 #define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, hearing, speaking: a listener waits for each */

@@ -32,6 +32,10 @@ struct engine_events {
     void (*on_event)(void *ctx, struct str json);
     /* `reason`: a sentence for the log and the journal; holds no secrets. */
     void (*on_closed)(void *ctx, enum err why, struct str reason);
+    /* The engine will probably ask for this tool in a moment. Whoever can may run it beforehand and
+     * give its output to engine_hint; nothing may come of it, and it is no part of the
+     * conversation: only time is saved. May be NULL. */
+    void (*on_guess)(void *ctx, struct str tool, struct str arguments);
 };
 
 /* The sentences a recogniser should expect. Immutable and shared; lives as long as the engine. */
@@ -56,6 +60,7 @@ struct engine {
 struct engine_ops {
     enum err (*send)(struct engine *e, struct str json, enum engine_class cls);
     void (*close)(struct engine *e);
+    void (*hint)(struct engine *e, struct str output); /* NULL: it never guesses */
 };
 
 struct engine_driver {
@@ -70,6 +75,13 @@ struct engine_driver {
 static inline enum err engine_send(struct engine *e, struct str json, enum engine_class cls)
 {
     return e->ops->send(e, json, cls);
+}
+
+/* The output of the tool of the latest on_guess. */
+static inline void engine_hint(struct engine *e, struct str output)
+{
+    if (e->ops->hint)
+        e->ops->hint(e, output);
 }
 
 static inline void engine_close(struct engine *e)

@@ -33,6 +33,7 @@ static void engine_free(struct local_engine *e)
     drop_events(e);
     loop_timer_free(e->retry);
     local_answer_fini(e);
+    local_guess_fini(e);
     local_input_fini(e);
     local_ear_fini(e);
     local_items_free(e);
@@ -208,7 +209,16 @@ static void engine_op_close(struct engine *base)
     end(e, OK);
 }
 
-static const struct engine_ops local_ops = {.send = engine_op_send, .close = engine_op_close};
+static void engine_op_hint(struct engine *base, struct str output)
+{
+    struct local_engine *e = engine_of(base);
+    loop_assert_thread(e->loop);
+    if (!e->closing)
+        local_guess_hint(e, output);
+}
+
+static const struct engine_ops local_ops = {
+    .send = engine_op_send, .close = engine_op_close, .hint = engine_op_hint};
 
 static void on_opened(void *ctx)
 {
@@ -246,6 +256,7 @@ static enum err local_open(void *driver, const struct engine_opts *opts,
     local_ear_init(e, opts->vocabulary);
     local_input_init(e);
     local_answer_init(e);
+    local_guess_init(e);
     local_session_init(e);
     e->held++;
     loop_defer(e->loop, on_opened, e);
@@ -272,6 +283,7 @@ enum err local_driver_open(const struct local_opts *opts, struct engine_driver *
     d->pool = opts->live;
     d->voice = voice;
     pthread_mutex_init(&d->lock, NULL);
+    local_sounds_init(&d->sounds);
     *out = (struct engine_driver){.name = "local", .open = local_open, .driver = d};
     return OK;
 }
@@ -282,6 +294,7 @@ void local_driver_close(struct engine_driver *driver)
     if (!d)
         return;
     local_models_free(d);
+    local_sounds_fini(&d->sounds);
     stt_close(d->stt);
     pthread_mutex_destroy(&d->lock);
     mem_free(d);

@@ -99,10 +99,14 @@ static void work(struct worker_job *job)
     if (ear->pcm.len > 0)
         stt_utterance_feed(ear->utterance, (const int16_t *)(const void *)ear->pcm.p,
                            ear->pcm.len / SAMPLE_BYTES);
-    if (!ear->finish || !ear->utterance)
+    if (!(ear->finish || ear->guess) || !ear->utterance)
         return;
-    if (stt_utterance_end(ear->utterance, &ear->result, &ear->caller) != OK)
+    ear->learned = ear->caller;
+    if (stt_utterance_end(ear->utterance, &ear->result, &ear->learned) != OK)
         buf_reset(&ear->result.text);
+    if (ear->guess)
+        return;
+    ear->caller = ear->learned;
     stt_utterance_free(ear->utterance);
     ear->utterance = NULL;
 }
@@ -133,6 +137,21 @@ static void note_said(struct local_engine *e, const struct local_turn *t)
     local_emit(e, &ev);
 }
 
+/* The first turn's text is known. */
+static void finish_first(struct local_engine *e)
+{
+    struct local_ear *ear = &e->ear;
+    struct local_turn *t = ear->first;
+    ear->first = t->next;
+    if (!ear->first)
+        ear->last = NULL;
+    ear->count--;
+    if (!t->dropped)
+        note_said(e, t);
+    turn_free(t);
+    local_answer_pump(e);
+}
+
 static void done(struct worker_job *job)
 {
     struct local_ear *ear = ear_of_job(job);
@@ -141,18 +160,55 @@ static void done(struct worker_job *job)
     if (!local_release(e))
         return;
     if (ear->finish) {
-        struct local_turn *t = ear->first;
-        ear->first = t->next;
-        if (!ear->first)
-            ear->last = NULL;
-        ear->count--;
         ear->finish = false;
-        if (!t->dropped)
-            note_said(e, t);
-        turn_free(t);
-        local_answer_pump(e);
+        finish_first(e);
+    } else if (ear->guess) {
+        struct local_turn *t = ear->first;
+        ear->guess = false;
+        t->guessed = true;
+        if (!t->ended && !t->voice)
+            local_guess_heard(e, buf_str(&ear->result.text), ear->result.confidence);
     }
     local_ear_pump(e);
+}
+
+void local_ear_watch(struct local_engine *e, struct local_turn *t)
+{
+    const struct vad *vad = &e->input.vad;
+    int64_t quiet = vad_quiet_ms(vad);
+    int64_t voice_ms = vad_now_ms(vad) - quiet;
+    if (quiet == 0) {
+        t->guess_due = false;
+        t->voice = true;
+    }
+    /* An end that is nearer than the guess would be gains nothing by it. */
+    if (quiet < LOCAL_GUESS_AFTER_MS || e->input.vad_opts.silence_ms <= LOCAL_GUESS_AFTER_MS ||
+        t->guessed_ms == voice_ms || t->guesses == LOCAL_GUESSES_MAX ||
+        t->samples > LOCAL_GUESS_MS_MAX * (LOCAL_HZ / 1000))
+        return;
+    t->guessed_ms = voice_ms;
+    t->guesses++;
+    t->guess_due = true;
+}
+
+/* What a guess found: true while there is nothing to do for the recogniser. */
+static bool guess_holds(struct local_engine *e, struct local_turn *t)
+{
+    struct local_ear *ear = &e->ear;
+    if (!t->guessed)
+        return false;
+    if (t->voice && !t->dropped) {
+        t->guessed = false;
+        local_guess_drop(e);
+        return false;
+    }
+    if (!t->ended)
+        return true;
+    ear->caller = ear->learned;
+    stt_utterance_free(ear->utterance);
+    ear->utterance = NULL;
+    finish_first(e);
+    return true;
 }
 
 void local_ear_pump(struct local_engine *e)
@@ -161,11 +217,18 @@ void local_ear_pump(struct local_engine *e)
     if (ear->busy || e->closing)
         return;
     struct local_turn *t = ear->first;
+    if (t && guess_holds(e, t)) {
+        if (t != ear->first)
+            local_ear_pump(e);
+        return;
+    }
     bool warm_up = !ear->model && !ear->failed;
-    if (!warm_up && (!t || (!t->ended && t->pcm.len < FEED_BYTES_MIN)))
+    bool guess = t && !t->ended && t->guess_due;
+    if (!warm_up && (!t || (!t->ended && !guess && t->pcm.len < FEED_BYTES_MIN)))
         return;
     ear->job = (struct worker_job){.work = work, .done = done};
     ear->finish = t && t->ended;
+    ear->guess = guess;
     struct buf spare = ear->pcm;
     buf_reset(&spare);
     if (t) {
@@ -177,6 +240,8 @@ void local_ear_pump(struct local_engine *e)
     if (worker_submit(e->driver->pool, e->loop, &ear->job) == OK) {
         ear->busy = true;
         e->held++;
+        if (guess)
+            t->guess_due = t->voice = false;
         return;
     }
     /* What was taken goes back: the turn keeps its audio until there is room. */
@@ -185,6 +250,6 @@ void local_ear_pump(struct local_engine *e)
         t->pcm = ear->pcm;
         ear->pcm = spare;
     }
-    ear->finish = false;
+    ear->finish = ear->guess = false;
     local_retry(e);
 }

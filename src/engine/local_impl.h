@@ -38,7 +38,37 @@ struct local_model {
     uint64_t used;
 };
 
+/* A sentence as it is to be heard: the key of what is kept as audio. */
+struct local_say {
+    enum tts_voice voice;
+    enum rt_audio_format format;
+    unsigned speed;
+    struct str text;
+};
+
+/* One sentence kept as audio, or being made. */
+struct local_sound {
+    struct local_sound *next; /* used less recently */
+    uint32_t hash;
+    enum tts_voice voice;
+    enum rt_audio_format format;
+    unsigned speed;
+    bool making;
+    struct buf text;
+    struct buf audio;
+};
+
+/* Shared by all sessions of the driver; `lock` is never held for longer than a copy takes. */
+struct local_sounds {
+    pthread_mutex_t lock;
+    pthread_cond_t made;
+    struct local_sound *first;
+    size_t count, bytes;
+    uint64_t hits, misses;
+};
+
 struct local_driver {
+    struct local_sounds sounds;
     struct stt *stt;
     struct worker_pool *pool;
     enum tts_voice voice;
@@ -72,7 +102,12 @@ struct local_turn {
     struct buf pcm; /* int16 at LOCAL_HZ, not yet given to the recogniser */
     size_t samples; /* in all */
     bool ended;
-    bool dropped; /* cleared, or too many wait: nobody wants its text */
+    bool dropped;       /* cleared, or too many wait: nobody wants its text */
+    int64_t guessed_ms; /* where the voice had ended when its text was last guessed at */
+    unsigned guesses;
+    bool guess_due; /* the caller is quiet: it has perhaps ended */
+    bool guessed;   /* the ear's result is the turn's, unless there was */
+    bool voice;     /* since the guess */
 };
 
 struct local_input {
@@ -100,7 +135,9 @@ struct local_ear {
     struct stt_caller caller;
     struct buf pcm;
     bool finish;
-    bool failed; /* no model: nothing is ever understood */
+    bool guess;                /* end the utterance, but keep it: it may go on */
+    struct stt_caller learned; /* from a guess; true if the guess was right */
+    bool failed;               /* no model: nothing is ever understood */
     struct stt_result result;
 };
 
@@ -109,12 +146,25 @@ struct local_mouth {
     bool busy;
     unsigned response; /* number of the response it speaks for */
     struct worker_job job;
-    enum tts_voice voice;
-    enum rt_audio_format format;
-    unsigned speed;
+    struct local_driver *driver;
+    struct local_say say; /* its text is `text` below */
     struct buf text;
     struct buf audio; /* in the format of the session */
     enum err err;
+};
+
+/* What the answer will be if the caller has ended: it is thought out on copies, and its first
+ * sentence is spoken into the driver's sounds. A guess that was wrong leaves nothing else behind. */
+struct local_guess {
+    bool busy;  /* a sentence is being made; as above */
+    bool asked; /* the owner was told of a tool */
+    struct worker_job job;
+    struct local_driver *driver;
+    struct local_say say; /* `text` is `text` below */
+    struct buf text, audio;
+    struct buf heard;
+    struct local_reply reply;
+    struct local_plan plan;
 };
 
 /* A response asked for. */
@@ -181,6 +231,7 @@ struct local_engine {
     struct local_input input;
     struct local_ear ear;
     struct local_mouth mouth;
+    struct local_guess guess;
     struct local_response response;
     struct local_want wants[LOCAL_WANTS_MAX];
     size_t want_count;
@@ -206,6 +257,24 @@ void local_retry(struct local_engine *e);
 enum err local_models_get(struct local_driver *d, const struct engine_vocabulary *vocabulary,
                           struct stt_model **out) MUST_CHECK;
 void local_models_free(struct local_driver *d);
+
+/* -- local_sounds.c -- */
+void local_sounds_init(struct local_sounds *s);
+void local_sounds_fini(struct local_sounds *s);
+/* Replaces *audio if the sentence is kept. Any thread; a copy at most. */
+bool local_sounds_find(struct local_sounds *s, const struct local_say *say, struct buf *audio);
+/* Replaces *audio, made now unless it is kept or being made. Worker. As tts_say. */
+enum err local_sounds_make(struct local_sounds *s, const struct local_say *say,
+                           struct buf *audio) MUST_CHECK;
+
+/* -- local_guess.c -- */
+void local_guess_init(struct local_engine *e);
+void local_guess_fini(struct local_engine *e);
+/* This is what the caller has said, if it was all. */
+void local_guess_heard(struct local_engine *e, struct str text, unsigned confidence);
+void local_guess_hint(struct local_engine *e, struct str output);
+/* The caller goes on. */
+void local_guess_drop(struct local_engine *e);
 
 /* -- local_session.c -- */
 void local_session_init(struct local_engine *e);
@@ -235,6 +304,8 @@ void local_ear_init(struct local_engine *e, const struct engine_vocabulary *voca
 void local_ear_fini(struct local_engine *e);
 struct local_turn *local_ear_open(struct local_engine *e);
 void local_ear_write(struct local_turn *t, const int16_t *samples, size_t count);
+/* After each frame of a turn that is cut by energy. */
+void local_ear_watch(struct local_engine *e, struct local_turn *t);
 void local_ear_pump(struct local_engine *e);
 /* Turns that ended and whose text is not known yet. */
 bool local_ear_waiting(const struct local_engine *e);
@@ -254,6 +325,9 @@ void local_answer_pump(struct local_engine *e);
 void local_speak_pump(struct local_engine *e);
 void local_speak_close_message(struct local_engine *e, enum rt_status status);
 void local_speak_call_tool(struct local_engine *e);
+/* The plan's tool's arguments as JSON, replacing *out. */
+void local_speak_arguments(const struct local_plan *plan, struct buf *out);
+struct local_say local_speak_say(const struct local_engine *e, unsigned speed, struct str sentence);
 void local_speak_init(struct local_engine *e);
 void local_speak_fini(struct local_engine *e);
 

@@ -95,6 +95,8 @@ static void take_frame(struct local_engine *e, const int16_t *frame)
     }
     if (in->open)
         local_ear_write(in->open, frame, VAD_FRAME_SAMPLES);
+    if (in->open && in->vad_on)
+        local_ear_watch(e, in->open);
     memmove(in->history, in->history + VAD_FRAME_SAMPLES,
             (LOCAL_HISTORY_SAMPLES - VAD_FRAME_SAMPLES) * sizeof(*frame));
     memcpy(in->history + LOCAL_HISTORY_SAMPLES - VAD_FRAME_SAMPLES, frame,

@@ -32,6 +32,12 @@ const char *local_tool_name(enum local_tool tool)
     return "";
 }
 
+static void set(struct buf *b, struct str text)
+{
+    buf_reset(b);
+    buf_put_str(b, str_slice(text, 0, LOCAL_TEXT_BYTES_MAX - 1));
+}
+
 void local_reply_init(struct local_reply *r)
 {
     *r = (struct local_reply){.speed = 1000};
@@ -47,6 +53,20 @@ void local_reply_fini(struct local_reply *r)
     buf_fini(&r->topic);
     buf_fini(&r->last);
     buf_fini(&r->held);
+}
+
+void local_reply_copy(struct local_reply *to, const struct local_reply *from)
+{
+    struct buf question = to->question, topic = to->topic, last = to->last, held = to->held;
+    *to = *from;
+    to->question = question;
+    to->topic = topic;
+    to->last = last;
+    to->held = held;
+    set(&to->question, buf_str(&from->question));
+    set(&to->topic, buf_str(&from->topic));
+    set(&to->last, buf_str(&from->last));
+    set(&to->held, buf_str(&from->held));
 }
 
 void local_plan_init(struct local_plan *p)
@@ -67,12 +87,6 @@ static void plan_reset(struct local_plan *p)
     p->tool = LOCAL_TOOL_NONE;
     buf_reset(&p->say);
     buf_reset(&p->query);
-}
-
-static void set(struct buf *b, struct str text)
-{
-    buf_reset(b);
-    buf_put_str(b, str_slice(text, 0, LOCAL_TEXT_BYTES_MAX - 1));
 }
 
 static void say(struct local_reply *r, struct local_plan *p, const char *text)

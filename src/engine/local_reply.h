@@ -56,6 +56,8 @@ struct local_plan {
 
 void local_reply_init(struct local_reply *r);
 void local_reply_fini(struct local_reply *r);
+/* Makes *to, which has been initialised, say and do what `from` would. */
+void local_reply_copy(struct local_reply *to, const struct local_reply *from);
 void local_plan_init(struct local_plan *p);
 void local_plan_fini(struct local_plan *p);
 

@@ -2,7 +2,6 @@
  * pieces of 200 ms. */
 #include <stddef.h>
 
-#include "audio/g711.h"
 #include "base/assert.h"
 #include "base/base64.h"
 #include "base/log.h"
@@ -39,38 +38,10 @@ static size_t bytes_per_ms(enum rt_audio_format format)
 
 /* -- worker -- */
 
-static void encode(struct buf *out, enum rt_audio_format format, const struct tts_audio *a)
-{
-    if (format != RT_FORMAT_PCM24K) {
-        uint8_t *p = buf_reserve(out, a->count);
-        if (!p)
-            return;
-        if (format == RT_FORMAT_PCMA)
-            g711_alaw_encode_all(p, a->samples, a->count);
-        else
-            g711_mulaw_encode_all(p, a->samples, a->count);
-        buf_commit(out, a->count);
-        return;
-    }
-    size_t count = resample_clip_len(a->count, TTS_HZ, LOCAL_WIDE_HZ);
-    int16_t *wide = mem_alloc((count + 1) * sizeof(*wide));
-    resample_clip(a->samples, a->count, TTS_HZ, wide, LOCAL_WIDE_HZ);
-    for (size_t i = 0; i < count; i++) {
-        buf_put_byte(out, (unsigned char)((uint16_t)wide[i] & 0xff));
-        buf_put_byte(out, (unsigned char)((uint16_t)wide[i] >> 8));
-    }
-    mem_free(wide);
-}
-
 static void work(struct worker_job *job)
 {
     struct local_mouth *m = mouth_of_job(job);
-    struct tts_audio a;
-    m->err = tts_say(m->voice, buf_str(&m->text), m->speed, &a);
-    if (m->err != OK)
-        return;
-    encode(&m->audio, m->format, &a);
-    tts_audio_fini(&a);
+    m->err = local_sounds_make(&m->driver->sounds, &m->say, &m->audio);
 }
 
 /* -- events of the running response -- */
@@ -157,6 +128,18 @@ void local_speak_close_message(struct local_engine *e, enum rt_status status)
         kept->text = mem_strndup(r->spoken.p, r->spoken.len);
 }
 
+void local_speak_arguments(const struct local_plan *plan, struct buf *out)
+{
+    buf_reset(out);
+    if (plan->tool != LOCAL_TOOL_KNOWLEDGE) {
+        buf_put_str(out, STR("{}"));
+        return;
+    }
+    buf_put_str(out, STR("{\"query\":"));
+    buf_put_json(out, buf_str(&plan->query));
+    buf_put_byte(out, '}');
+}
+
 void local_speak_call_tool(struct local_engine *e)
 {
     struct local_response *r = &e->response;
@@ -165,14 +148,7 @@ void local_speak_call_tool(struct local_engine *e)
     struct str previous = local_item_last(e);
     local_id(e, r->call_item_id, "item");
     local_id(e, r->call_id, "call");
-    buf_reset(&r->arguments);
-    if (r->plan.tool == LOCAL_TOOL_KNOWLEDGE) {
-        buf_put_str(&r->arguments, STR("{\"query\":"));
-        buf_put_json(&r->arguments, buf_str(&r->plan.query));
-        buf_put_byte(&r->arguments, '}');
-    } else {
-        buf_put_str(&r->arguments, STR("{}"));
-    }
+    local_speak_arguments(&r->plan, &r->arguments);
     struct rt_item item = {.id = str_of(r->call_item_id),
                            .type = RT_ITEM_FUNCTION_CALL,
                            .status = RT_STATUS_IN_PROGRESS,
@@ -215,7 +191,7 @@ static void send_audio(struct local_engine *e)
 {
     struct local_response *r = &e->response;
     struct local_mouth *m = &e->mouth;
-    size_t piece = LOCAL_DELTA_MS * bytes_per_ms(m->format);
+    size_t piece = LOCAL_DELTA_MS * bytes_per_ms(m->say.format);
     char *text = mem_alloc(base64_encoded_len(piece));
     for (size_t at = 0; at < m->audio.len; at += piece) {
         size_t n = m->audio.len - at < piece ? m->audio.len - at : piece;
@@ -227,7 +203,13 @@ static void send_audio(struct local_engine *e)
     r->audio_bytes += (int64_t)m->audio.len;
     struct local_item *kept = local_item_find(e, str_of(r->item_id));
     if (kept)
-        kept->audio_ms = r->audio_bytes / (int64_t)bytes_per_ms(m->format);
+        kept->audio_ms = r->audio_bytes / (int64_t)bytes_per_ms(m->say.format);
+}
+
+static void deliver(struct local_engine *e)
+{
+    say_text(e, buf_str(&e->mouth.text), RT_AUDIO_TRANSCRIPT_DELTA);
+    send_audio(e);
 }
 
 static void done(struct worker_job *job)
@@ -239,32 +221,45 @@ static void done(struct worker_job *job)
         return;
     bool current = e->response.active && m->response == e->response.number;
     if (current && m->err == OK) {
-        say_text(e, buf_str(&m->text), RT_AUDIO_TRANSCRIPT_DELTA);
-        send_audio(e);
+        deliver(e);
     } else if (m->err != OK && m->err != ERR_INVALID) {
         LOG_WARN(e->call_id, "local.voice_failed", "voice=%s err=%s next=\"the sentence is lost\"",
-                 tts_voice_name(m->voice), err_name(m->err));
+                 tts_voice_name(m->say.voice), err_name(m->err));
     }
     local_answer_pump(e);
 }
 
-static void submit(struct local_engine *e, struct str sentence)
+struct local_say local_speak_say(const struct local_engine *e, unsigned speed, struct str sentence)
+{
+    return (struct local_say){.voice = e->voice,
+                              .format = e->out_format,
+                              .speed = e->speed * speed / 1000,
+                              .text = sentence};
+}
+
+/* True when it is under way or said. */
+static bool say(struct local_engine *e, struct str sentence)
 {
     struct local_mouth *m = &e->mouth;
     m->job = (struct worker_job){.work = work, .done = done};
+    m->driver = e->driver;
     m->response = e->response.number;
-    m->voice = e->voice;
-    m->format = e->out_format;
-    m->speed = e->speed * e->reply.speed / 1000;
     buf_reset(&m->text);
-    buf_reset(&m->audio);
     buf_put_str(&m->text, sentence);
+    m->say = local_speak_say(e, e->reply.speed, buf_str(&m->text));
+    /* The first sentence goes out at once if it is at hand. The others take their turn by way of
+     * the workers, so that a long answer does not hold the loop. */
+    if (e->response.audio_bytes == 0 && local_sounds_find(&e->driver->sounds, &m->say, &m->audio)) {
+        deliver(e);
+        return true;
+    }
     if (worker_submit(e->driver->pool, e->loop, &m->job) != OK) {
         local_retry(e);
-        return;
+        return false;
     }
     m->busy = true;
     e->held++;
+    return true;
 }
 
 void local_speak_pump(struct local_engine *e)
@@ -289,7 +284,9 @@ void local_speak_pump(struct local_engine *e)
         local_answer_pump(e);
         return;
     }
-    submit(e, sentence);
-    if (e->mouth.busy)
-        r->rest = rest;
+    if (!say(e, sentence))
+        return;
+    r->rest = rest;
+    if (!e->mouth.busy)
+        local_answer_pump(e);
 }

@@ -71,6 +71,7 @@ static void on_engine_event(void *ctx, struct str json)
 static void link_free(struct engine_link *link)
 {
     struct session *owner = link->owner;
+    session_guess_drop(link);
     if (link->counted)
         atomic_fetch_sub(&owner->part->host->engine_calls[link->index], 1);
     mem_free(link);
@@ -91,6 +92,7 @@ static void on_engine_closed(void *ctx, enum err why, struct str reason)
 static const struct engine_events engine_events = {
     .on_open = on_engine_open,
     .on_event = on_engine_event,
+    .on_guess = session_guess,
     .on_closed = on_engine_closed,
 };
 

@@ -17,6 +17,7 @@ struct engine_link {
     struct vocab_wait *wait; /* its vocabulary is being read */
     uint32_t index;          /* in env.engines */
     bool refused;            /* by us: says nothing of the engine */
+    struct tool_run *guess;  /* a tool that the engine may ask for, run beforehand */
     bool counted;            /* against the engine's max_calls */
     unsigned bad_events;
     char failure[200]; /* of an open that failed at once */
@@ -79,6 +80,10 @@ void session_engines_detach(struct session *s);
 void session_answered(struct session *s);
 /* Something the session had opened is closed. */
 void session_release(struct session *s);
+/* on_guess of an engine; `ctx` is its engine_link. A guess changes nothing of the call: it is neither
+ * an input nor in the journal. */
+void session_guess(void *ctx, struct str tool, struct str arguments);
+void session_guess_drop(struct engine_link *link);
 /* Arms the one timer of the loop for the nearest of the call's. */
 void session_arm_timer(struct session *s);
 

@@ -2,7 +2,6 @@
 
 #include <math.h>
 
-#include "base/assert.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "speech/decoder.h"
@@ -96,7 +95,10 @@ static void grow(struct stt_utterance *u, size_t frames)
 
 void stt_utterance_feed(struct stt_utterance *u, const int16_t *pcm, size_t count)
 {
-    ASSERT(!u->ended);
+    if (u->ended) { /* it goes on: pocketsphinx cannot, so the search begins anew */
+        u->ended = false;
+        u->searched = 0;
+    }
     while (count > 0 && u->frames < FRAMES_MAX) {
         size_t n = count < FEED_SAMPLES ? count : FEED_SAMPLES;
         grow(u, FEED_FRAMES);
@@ -143,7 +145,6 @@ static void take_result(const struct stt_utterance *u, struct stt_result *out)
 enum err stt_utterance_end(struct stt_utterance *u, struct stt_result *out,
                            struct stt_caller *caller)
 {
-    ASSERT(!u->ended);
     buf_reset(&out->text);
     out->confidence = 0;
     out->words = 0;

@@ -42,14 +42,15 @@ enum err stt_utterance_new(struct stt_utterance **out, struct stt_model *m,
 /* At any time. NULL-safe. */
 void stt_utterance_free(struct stt_utterance *u);
 
+/* Also after stt_utterance_end: the caller had only paused, and the utterance goes on as if it had
+ * not been ended. What was said so far is then searched a second time (40 ms a second of it). */
 void stt_utterance_feed(struct stt_utterance *u, const int16_t *pcm, size_t count);
 
 /* Replaces *out with the words so far; empty while nothing can be said. */
 void stt_utterance_partial(struct stt_utterance *u, struct buf *out);
 
 /*
- * Ends the utterance: the text, and what was learned about the caller (may be NULL). Called once.
- * Without a decoder so far it makes one beyond the bound, for the moment of the search: at most as
+ * Ends the utterance: the text, and what was learned about the caller (may be NULL). Without a decoder so far it makes one beyond the bound, for the moment of the search: at most as
  * many as there are workers. ERR_IO when pocketsphinx fails; *out is then an empty text.
  */
 enum err stt_utterance_end(struct stt_utterance *u, struct stt_result *out,

@@ -28,6 +28,8 @@ struct world {
     int opened, closed;
     enum err why;
     bool late, close_on_event;
+    int guesses;
+    struct buf guess; /* the arguments of the latest */
 };
 
 static void on_open(void *ctx)
@@ -56,6 +58,17 @@ static void on_event(void *ctx, struct str text)
     json_decref(ev);
 }
 
+static void on_guess(void *ctx, struct str tool, struct str arguments)
+{
+    struct world *w = ctx;
+    CHECK(str_eq(tool, STR("query_knowledge_base")));
+    w->guesses++;
+    buf_reset(&w->guess);
+    buf_put_str(&w->guess, arguments);
+    if (w->wait_for && strcmp(w->wait_for, "guess") == 0)
+        loop_stop(w->loop);
+}
+
 static void on_closed(void *ctx, enum err why, struct str reason)
 {
     struct world *w = ctx;
@@ -82,9 +95,11 @@ static const struct engine_vocabulary vocabulary = {
 
 static bool setup(struct world *w)
 {
-    static const struct engine_events events = {on_open, on_event, on_closed};
+    static const struct engine_events events = {
+        .on_open = on_open, .on_event = on_event, .on_guess = on_guess, .on_closed = on_closed};
     *w = (struct world){0};
     buf_init(&w->transcript, 65536);
+    buf_init(&w->guess, 65536);
     w->events = json_array();
     if (loop_open(&w->loop, 0) != OK || worker_pool_open(&w->pool, "live", 2, 64) != OK)
         return false;
@@ -136,6 +151,7 @@ static void teardown(struct world *w)
     loop_close(w->loop);
     json_decref(w->events);
     buf_fini(&w->transcript);
+    buf_fini(&w->guess);
 }
 
 static enum err tell(struct world *w, const char *json)
@@ -157,21 +173,32 @@ static void send_mulaw(struct world *w, const uint8_t *p, size_t len)
     }
 }
 
-/* Says it as a caller would, with silence around. */
-static void caller_says(struct world *w, const char *words)
+static void send_silence(struct world *w, size_t count)
 {
-    struct tts_audio a;
     uint8_t silence[8000];
     memset(silence, 0xff, sizeof(silence));
+    send_mulaw(w, silence, count);
+}
+
+/* With so many samples of silence around. */
+static void caller_says_between(struct world *w, size_t before, const char *words, size_t after)
+{
+    struct tts_audio a;
     if (tts_say(TTS_RMS, str_of(words), 1000, &a) != OK)
         return;
     uint8_t *mulaw = mem_alloc(a.count);
     g711_mulaw_encode_all(mulaw, a.samples, a.count);
-    send_mulaw(w, silence, 4000);
+    send_silence(w, before);
     send_mulaw(w, mulaw, a.count);
-    send_mulaw(w, silence, 8000);
+    send_silence(w, after);
     mem_free(mulaw);
     tts_audio_fini(&a);
+}
+
+/* Says it as a caller would, with silence around. */
+static void caller_says(struct world *w, const char *words)
+{
+    caller_says_between(w, 4000, words, 8000);
 }
 
 static const char UPDATE[] =
@@ -300,6 +327,91 @@ TEST(a_spoken_question_becomes_a_tool_call_and_its_output_an_answer)
     CHECK(str_eq(buf_str(&w.transcript), STR("We are open from 9 a.m. to 6 p.m.")));
     CHECK(w.audio_bytes > 8000);
     teardown(&w);
+}
+
+/* Runs until the engine has guessed so often. */
+static bool await_guess(struct world *w, int count)
+{
+    w->wait_for = "guess";
+    loop_timer_set(w->guard, GUARD_MS);
+    while (w->guesses < count && !w->late)
+        loop_run(w->loop);
+    loop_timer_cancel(w->guard);
+    w->wait_for = NULL;
+    return !w->late;
+}
+
+static unsigned seen(const struct world *w, const char *type)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < w->type_count; i++)
+        count += strcmp(w->types[i], type) == 0;
+    return count;
+}
+
+TEST(the_answer_is_prepared_before_the_turn_has_ended)
+{
+    static const char output[] = "{\"success\":true,\"knowledge\":\"Result 1: Store hours\\nWe are "
+                                 "open from 9 a.m. to 6 p.m.\"}";
+    struct world w;
+    CHECK(ready(&w));
+    caller_says_between(&w, 4000, "what are your store hours", 1600);
+    CHECK(await_guess(&w, 1));
+    CHECK_INT(0, seen(&w, "input_audio_buffer.speech_stopped"));
+    CHECK(str_eq(buf_str(&w.guess), STR("{\"query\":\"what are your store hours\"}")));
+    engine_hint(w.engine, str_of(output));
+    engine_hint(w.engine, STR("nobody asked again"));
+    send_silence(&w, 6400);
+    CHECK(await(&w, "response.function_call_arguments.done"));
+    CHECK_INT(1, w.guesses);
+    CHECK_INT(1, seen(&w, "conversation.item.input_audio_transcription.completed"));
+    struct buf told;
+    buf_init(&told, 1024);
+    buf_put_str(&told, STR("{\"type\":\"conversation.item.create\",\"item\":{\"type\":"
+                           "\"function_call_output\",\"call_id\":"));
+    buf_put_json(&told, js_get_str(w.last, "call_id"));
+    buf_put_str(&told, STR(",\"output\":"));
+    buf_put_json(&told, str_of(output));
+    buf_put_str(&told, STR("}}"));
+    CHECK(await(&w, "response.done"));
+    CHECK_INT(OK, engine_send(w.engine, buf_str(&told), ENGINE_CONTROL));
+    CHECK_INT(OK, tell(&w, "{\"type\":\"response.create\"}"));
+    CHECK(await(&w, "response.done"));
+    CHECK(str_eq(buf_str(&w.transcript), STR("We are open from 9 a.m. to 6 p.m.")));
+    CHECK(w.audio_bytes > 8000);
+    buf_fini(&told);
+    teardown(&w);
+}
+
+TEST(a_pause_that_was_taken_for_the_end_leaves_no_trace)
+{
+    struct world w;
+    CHECK(ready(&w));
+    caller_says_between(&w, 4000, "the store hours", 1600);
+    CHECK(await_guess(&w, 1));
+    engine_hint(w.engine,
+                STR("{\"success\":true,\"knowledge\":\"Result 1: Store hours\\nNine.\"}"));
+    caller_says_between(&w, 0, "of the Santa Fe store", 8000);
+    CHECK(await(&w, "conversation.item.input_audio_transcription.completed"));
+    CHECK(str_eq(js_get_str(w.last, "transcript"), STR("the store hours of the santa fe store")));
+    CHECK(await(&w, "response.function_call_arguments.done"));
+    CHECK_INT(1, seen(&w, "input_audio_buffer.speech_started"));
+    CHECK_INT(1, seen(&w, "input_audio_buffer.speech_stopped"));
+    CHECK_INT(1, seen(&w, "conversation.item.input_audio_transcription.completed"));
+    CHECK_INT(0, w.audio_bytes);
+    teardown(&w);
+}
+
+TEST(a_session_closed_while_it_guesses_goes_in_peace)
+{
+    struct world w;
+    CHECK(ready(&w));
+    caller_says_between(&w, 4000, "what are your store hours", 1600);
+    CHECK(await_guess(&w, 1));
+    engine_hint(w.engine,
+                STR("{\"success\":true,\"knowledge\":\"Result 1: Store hours\\nNine.\"}"));
+    teardown(&w);
+    CHECK_INT(1, w.closed);
 }
 
 TEST(speech_interrupts_a_response_with_its_parts_closed)

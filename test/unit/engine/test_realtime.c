@@ -142,7 +142,8 @@ static void engine_closed(void *ctx, enum err why, struct str reason)
     finish_if_over(w);
 }
 
-static const struct engine_events events = {engine_open, engine_event, engine_closed};
+static const struct engine_events events = {
+    .on_open = engine_open, .on_event = engine_event, .on_closed = engine_closed};
 
 static void guard_fired(void *ctx)
 {
