@@ -22,6 +22,7 @@
 #include "audio/wav.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "engine/local_reply.h"
 #include "knowledge/import.h"
@@ -108,7 +109,8 @@ static void through_mulaw(int16_t *s, size_t count)
         s[i] = g711_mulaw_decode(g711_mulaw_encode(s[i]));
 }
 
-/* Frame by frame, as from a call, with 300 ms of line silence around. */
+/* Frame by frame, as from a call, with line silence around: before it the 300 ms that the engine
+ * keeps, behind it what it waits for before it looks at the text. */
 static void recognise(struct stt_model *m, int16_t *pcm, size_t count, struct stt_caller *caller,
                       struct stt_result *r, struct totals *t)
 {
@@ -126,13 +128,14 @@ static void recognise(struct stt_model *m, int16_t *pcm, size_t count, struct st
     stt_utterance_feed(u, quiet, sizeof(quiet) / sizeof(quiet[0]));
     for (size_t i = 0; i < count; i += FRAME)
         stt_utterance_feed(u, pcm + i, count - i < FRAME ? count - i : FRAME);
-    stt_utterance_feed(u, quiet, sizeof(quiet) / sizeof(quiet[0]));
+    stt_utterance_feed(u, quiet, LOCAL_GUESS_AFTER_MS * (TTS_HZ / 1000));
     int64_t end = clock_mono_us();
     if (stt_utterance_end(u, r, caller) != OK)
         exit(1);
     double end_ms = (double)(clock_mono_us() - end) / 1000;
     t->cpu_s += cpu_s() - before;
-    t->audio_s += (double)(count + 2 * sizeof(quiet) / sizeof(quiet[0])) / TTS_HZ;
+    t->audio_s +=
+        (double)(count + sizeof(quiet) / sizeof(quiet[0])) / TTS_HZ + LOCAL_GUESS_AFTER_MS / 1e3;
     t->end_ms_sum += end_ms;
     if (end_ms > t->end_ms_max)
         t->end_ms_max = end_ms;

@@ -154,7 +154,7 @@ struct local_mouth {
 };
 
 /* What the answer will be if the caller has ended: it is thought out on copies, and its first
- * sentence is spoken into the driver's sounds. A guess that was wrong leaves nothing else behind. */
+ * sentence is spoken into the driver's sounds. A wrong guess leaves nothing else behind. */
 struct local_guess {
     bool busy;  /* a sentence is being made; as above */
     bool asked; /* the owner was told of a tool */

@@ -1,5 +1,5 @@
-/* Tools that an engine will probably ask for, run beforehand so that their answers are known when it
- * does. */
+/* Tools that an engine will probably ask for, run beforehand so that their answers are known when
+ * it does. */
 #include "session/session_private.h"
 
 static void on_output(void *ctx, bool ok, struct str output)

@@ -80,8 +80,8 @@ void session_engines_detach(struct session *s);
 void session_answered(struct session *s);
 /* Something the session had opened is closed. */
 void session_release(struct session *s);
-/* on_guess of an engine; `ctx` is its engine_link. A guess changes nothing of the call: it is neither
- * an input nor in the journal. */
+/* on_guess of an engine; `ctx` is its engine_link. A guess changes nothing of the call: it is
+ * neither an input nor in the journal. */
 void session_guess(void *ctx, struct str tool, struct str arguments);
 void session_guess_drop(struct engine_link *link);
 /* Arms the one timer of the loop for the nearest of the call's. */

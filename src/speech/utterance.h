@@ -50,8 +50,9 @@ void stt_utterance_feed(struct stt_utterance *u, const int16_t *pcm, size_t coun
 void stt_utterance_partial(struct stt_utterance *u, struct buf *out);
 
 /*
- * Ends the utterance: the text, and what was learned about the caller (may be NULL). Without a decoder so far it makes one beyond the bound, for the moment of the search: at most as
- * many as there are workers. ERR_IO when pocketsphinx fails; *out is then an empty text.
+ * Ends the utterance: the text, and what was learned about the caller (may be NULL). Without a
+ * decoder so far it makes one beyond the bound, for the moment of the search: at most as many as
+ * there are workers. ERR_IO when pocketsphinx fails; *out is then an empty text.
  */
 enum err stt_utterance_end(struct stt_utterance *u, struct stt_result *out,
                            struct stt_caller *caller) MUST_CHECK;
