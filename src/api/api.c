@@ -78,6 +78,25 @@ static bool is_local(const struct api *a, const struct http_exchange *ex)
     return is_trusted(a, peer) && is_loopback(client);
 }
 
+static void put_channel(struct buf *b, const struct api *a)
+{
+    struct channel_counters c;
+    a->opts.channel_counters(a->opts.channel, &c);
+    metric(b, "channel_webhooks_total", "counter", "Requests of the carrier served.", c.webhooks);
+    metric(b, "channel_refused_total", "counter", "Wrong signatures and stream tokens.", c.refused);
+    metric(b, "channel_late_answers_total", "counter", "Calls not answered in time.",
+           c.late_answers);
+    metric(b, "channel_streams_total", "counter", "Audio streams started.", c.streams);
+    metric(b, "channel_bad_messages_total", "counter", "Malformed messages on streams.",
+           c.bad_messages);
+    metric(b, "channel_other_streams_total", "counter", "Messages with another stream's id.",
+           c.other_streams);
+    metric(b, "channel_sequence_gaps_total", "counter", "Messages that never came.",
+           c.sequence_gaps);
+    metric(b, "channel_audio_dropped_total", "counter", "Messages not sent: too much waited.",
+           c.audio_dropped);
+}
+
 /* Prometheus text format 0.0.4. */
 static void on_metrics(void *ctx, struct http_exchange *ex)
 {
@@ -121,6 +140,7 @@ static void on_metrics(void *ctx, struct http_exchange *ex)
            worker_pool_queued(a->opts.live));
     metric(&b, "workers_back_queue", "gauge", "Jobs in the background.",
            worker_pool_queued(a->opts.back));
+    put_channel(&b, a);
     http_reply(ex, 200, "text/plain; version=0.0.4", buf_str(&b));
     buf_fini(&b);
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "channel/channel.h"
 #include "net/http.h"
 #include "session/host.h"
 
@@ -25,6 +26,8 @@ struct api_opts {
     const char *phone;  /* a number to try, or "" */
     struct worker_pool *live, *back;
     struct store *store;
+    channel_counters_fn *channel_counters;
+    const void *channel; /* its driver */
 };
 
 struct api *api_open(const struct api_opts *opts);

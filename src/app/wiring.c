@@ -228,6 +228,12 @@ static enum err open_channels(struct server *s, struct err_detail *detail)
     return twilio_channel_open(&s->twilio, &opts, detail);
 }
 
+static void channel_counters(const void *driver, struct channel_counters *out)
+{
+    const struct server *s = driver;
+    twilio_channel_counters(s->twilio, out);
+}
+
 static enum err open_tls(struct server *s, struct err_detail *detail)
 {
     const struct app_config *c = s->config;
@@ -271,6 +277,8 @@ static enum err open_host(struct server *s, const struct server_opts *opts,
         .live = s->live,
         .back = s->back,
         .store = s->store,
+        .channel_counters = channel_counters,
+        .channel = s,
     };
     s->api = api_open(&api);
     return open_channels(s, detail);

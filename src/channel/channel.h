@@ -90,6 +90,20 @@ struct channel_host {
                       int64_t duration_s);
 };
 
+/* What a driver counts, since the start. */
+struct channel_counters {
+    uint64_t refused;       /* requests without a right signature, streams without a right token */
+    uint64_t webhooks;      /* served */
+    uint64_t late_answers;  /* calls the host did not answer in time */
+    uint64_t streams;       /* started */
+    uint64_t bad_messages;  /* malformed, unexpected or binary */
+    uint64_t other_streams; /* messages with another stream's id */
+    uint64_t sequence_gaps; /* messages that never came */
+    uint64_t audio_dropped; /* outgoing messages refused because too much waited */
+};
+/* `driver` is what the function was given out with. Any thread. */
+typedef void channel_counters_fn(const void *driver, struct channel_counters *out);
+
 static inline enum err channel_send_audio(struct channel *ch, struct str payload)
 {
     return ch->ops->send_audio(ch, payload);

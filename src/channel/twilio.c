@@ -132,9 +132,9 @@ void twilio_channel_close(struct twilio_channel *t)
     mem_free(t);
 }
 
-void twilio_channel_counters(const struct twilio_channel *t, struct twilio_counters *out)
+void twilio_channel_counters(const struct twilio_channel *t, struct channel_counters *out)
 {
-    *out = (struct twilio_counters){
+    *out = (struct channel_counters){
         .refused = atomic_load(&t->count.refused),
         .webhooks = atomic_load(&t->count.webhooks),
         .late_answers = atomic_load(&t->count.late_answers),

@@ -53,16 +53,6 @@ enum err twilio_channel_open(struct twilio_channel **out, const struct twilio_ch
 void twilio_channel_close(struct twilio_channel *t);
 
 /* Since the start, all loops together. Any thread. */
-struct twilio_counters {
-    uint64_t refused;       /* requests without a right signature, streams without a right token */
-    uint64_t webhooks;      /* served */
-    uint64_t late_answers;  /* calls the host did not answer in time */
-    uint64_t streams;       /* started */
-    uint64_t bad_messages;  /* malformed, unexpected or binary */
-    uint64_t other_streams; /* messages with another stream's streamSid */
-    uint64_t sequence_gaps; /* messages that never came */
-    uint64_t audio_dropped; /* outgoing messages refused because too much waited */
-};
-void twilio_channel_counters(const struct twilio_channel *t, struct twilio_counters *out);
+void twilio_channel_counters(const struct twilio_channel *t, struct channel_counters *out);
 
 #endif

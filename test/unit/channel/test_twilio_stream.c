@@ -50,7 +50,7 @@ TEST(a_whole_stream)
                    "{\"event\":\"clear\",\"streamSid\":\"MZ1\"}\n"));
     if (!heard)
         fprintf(stderr, "%s", buf_cstr(&w.heard));
-    struct twilio_counters c = counters(&w);
+    struct channel_counters c = counters(&w);
     world_close(&w);
     CHECK(!w.late);
     CHECK(told);
@@ -101,7 +101,7 @@ TEST(tokens_are_the_hosts_to_judge_and_must_be_there)
     w.stream_err = ERR_DENIED;
     run(&w, with);
     bool asked = str_eq(buf_str(&w.told), STR(TOLD_START));
-    struct twilio_counters c = counters(&w);
+    struct channel_counters c = counters(&w);
     world_close(&w);
     CHECK(!w.late);
     CHECK(asked);
@@ -151,7 +151,7 @@ TEST(bad_messages_are_counted_and_end_the_stream_at_the_bound)
     world_open(&w, NULL);
     run(&w, few);
     bool told = str_eq(buf_str(&w.told), STR(TOLD_START "audio AAEC 3 0\nclosed stop\n"));
-    struct twilio_counters c = counters(&w);
+    struct channel_counters c = counters(&w);
     world_close(&w);
     CHECK(!w.late);
     CHECK(told);
@@ -215,7 +215,7 @@ TEST(other_streams_and_tracks_are_not_ours)
     world_open(&w, NULL);
     run(&w, script);
     bool told = str_eq(buf_str(&w.told), STR(TOLD_START "closed stop\n"));
-    struct twilio_counters c = counters(&w);
+    struct channel_counters c = counters(&w);
     world_close(&w);
     CHECK(!w.late);
     CHECK(told);
@@ -307,7 +307,7 @@ TEST(audio_is_dropped_when_too_much_waits_and_clear_is_not)
     w.on_text = close_on_clear;
     run(&w, script);
     bool told = str_eq(buf_str(&w.told), STR(TOLD_START "audio AAEC 3 0\nlimit\nclosed closed\n"));
-    struct twilio_counters c = counters(&w);
+    struct channel_counters c = counters(&w);
     world_close(&w);
     CHECK(!w.late);
     CHECK(told);

@@ -209,9 +209,9 @@ static void world_close(struct world *w)
     buf_fini(&w->heard);
 }
 
-static inline struct twilio_counters counters(const struct world *w)
+static inline struct channel_counters counters(const struct world *w)
 {
-    struct twilio_counters c;
+    struct channel_counters c;
     twilio_channel_counters(w->twilio, &c);
     return c;
 }
