@@ -66,7 +66,9 @@ struct app_config {
     bool insecure_streams;
 
     /* calls */
-    int64_t max_calls, max_local_calls;
+    int64_t max_calls, max_local_calls, max_calls_per_business, max_calls_per_caller;
+    int64_t max_spend_day_microusd, max_spend_day_business_microusd;
+    const char *busy_words, *spent_words, *spent_goodbye;
     int64_t engine_retries;
     int64_t connect_timeout_ms, response_timeout_ms, tool_timeout_ms, filler_after_ms;
     int64_t session_limit_ms, slow_answer_ms, wait_words_ms;

@@ -199,6 +199,7 @@ static void call_defaults(const struct app_config *c, struct call_config *k)
     k->silence_ms = (uint32_t)c->silence_ms;
     k->max_duration_ms = (uint32_t)c->max_duration_ms;
     k->goodbye_limit_ms = (uint32_t)c->goodbye_limit_ms;
+    k->spent_goodbye = c->spent_goodbye;
     k->max_cost_nanousd = c->max_cost_microusd * 1000;
 }
 
@@ -252,6 +253,12 @@ static enum err open_host(struct server *s, const struct server_opts *opts,
         .live = s->live,
         .journal_dir = s->journal_dir,
         .max_calls = (uint32_t)c->max_calls,
+        .caps = {.business_calls = c->max_calls_per_business,
+                 .caller_calls = c->max_calls_per_caller,
+                 .business_day_nanousd = c->max_spend_day_business_microusd * 1000},
+        .day_nanousd = c->max_spend_day_microusd * 1000,
+        .busy_words = c->busy_words,
+        .spent_words = c->spent_words,
         .recording = c->recording,
         .no_journal = !c->journal,
         .prompt_voice = TTS_SLT,

@@ -42,7 +42,7 @@ enum call_in_type {
     CALL_IN_PROMPT,       /* a prompt was synthesised: number = prompt, audio_len (0 = it failed) */
     CALL_IN_TOOL,         /* number = tool run, ok, text = output */
     CALL_IN_TIMER,        /* number = enum call_timer */
-    CALL_IN_OPERATOR,     /* text = "hangup" or "say <words>" */
+    CALL_IN_OPERATOR,     /* text = "hangup", "spent" (the day's money is), "say <words>" */
     CALL_IN_DROPPED,      /* the shell dropped audio_len bytes; number = enum call_dropped */
     CALL_IN_START,        /* always the first: the call rings, the engine may be opened */
     CALL_IN_SPARE_OPEN,   /* the spare engine session accepts events */

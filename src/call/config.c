@@ -49,6 +49,7 @@ static const struct field fields[] = {
     STR_FIELD(goodbye, "goodbye"),
     STR_FIELD(silence_goodbye, "silenceGoodbye"),
     STR_FIELD(duration_goodbye, "durationGoodbye"),
+    STR_FIELD(spent_goodbye, "spentGoodbye"),
     STR_FIELD(transfer_words, "transferWords"),
     STR_FIELD(no_human, "noHuman"),
     STR_FIELD(engine_apology, "engineApology"),
@@ -109,6 +110,9 @@ void call_config_defaults(struct call_config *c)
         .goodbye = "Thank you for calling. Goodbye.",
         .silence_goodbye = "I can't hear you any more, so I will hang up now. Goodbye.",
         .duration_goodbye = "I am sorry, but this call has reached its time limit. Goodbye.",
+        .spent_goodbye =
+            "I am sorry, I have to end this call for today. Please call again tomorrow. "
+            "Goodbye.",
         .transfer_words = "One moment, I am connecting you to a person.",
         .no_human = "I am sorry, there is nobody I can connect you to right now.",
         .engine_apology = "I am sorry, I had a short technical problem. Please go on.",

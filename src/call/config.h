@@ -54,6 +54,7 @@ struct call_config {
     const char *goodbye;      /* when the agent ends the call without a word of its own */
     const char *silence_goodbye;
     const char *duration_goodbye;
+    const char *spent_goodbye;    /* the day's money is spent */
     const char *transfer_words;   /* before connecting to a person */
     const char *no_human;         /* a human was asked for and there is none */
     const char *engine_apology;   /* our own voice, when falling back to another engine */

@@ -54,19 +54,21 @@ void manners_close(struct call *c, enum closing kind, const char *reason, const 
                     (c->closing == CLOSING_HANGUP && (c->closing_protected || !protected));
     if (underway || c->phase == PHASE_LEAVING || c->phase == PHASE_ENDED)
         return;
+    bool somebody = c->phase != PHASE_RINGING && c->phase != PHASE_LOST;
+    wants_clear(c);
+    if (protected && somebody) {
+        c->closing = CLOSING_NO; /* all that is cut now counts as heard, and is no farewell */
+        answer_cancel(c);
+        voice_cut(c);
+    }
     c->closing = kind;
     c->closing_protected = protected;
     c->close_reason = keep_str(c, str_of(reason));
     c->farewell = keep_str(c, str_of(text));
-    wants_clear(c);
     timer_set(c, CALL_TIMER_SILENCE, NO_TIME);
-    if (c->phase == PHASE_RINGING || c->phase == PHASE_LOST)
+    if (!somebody)
         return; /* said when there is somebody to say it to */
     timer_set(c, CALL_TIMER_CLOSE, c->now + (int64_t)c->config.goodbye_limit_ms * 1000);
-    if (protected) {
-        answer_cancel(c);
-        voice_cut(c);
-    }
     say(c, PURPOSE_FAREWELL, text);
     leave_if_done(c);
 }
@@ -282,6 +284,8 @@ void manners_operator(struct call *c, struct str command)
         if (c->closing == CLOSING_NO)
             manners_close(c, CLOSING_HANGUP, "operator", "", true);
         manners_leave(c);
+    } else if (str_eq(command, STR("spent"))) {
+        manners_close(c, CLOSING_HANGUP, "spend limit", c->config.spent_goodbye, true);
     } else if (str_starts(command, STR("say "))) {
         struct str words = str_slice(command, 4, command.len);
         if (c->link == LINK_READY)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "session/host_private.h"
 #include "session/instructions.h"
 #include "tools/tools.h"
@@ -92,6 +93,8 @@ void host_call_config(struct host_part *part, struct arena *a, const struct stor
         k.voice = text_of(a, c->voice);
     if (c->max_duration_s > 0 && c->max_duration_s < 24 * 3600)
         k.max_duration_ms = (uint32_t)(c->max_duration_s * 1000);
+    if (c->spent_goodbye.len)
+        k.spent_goodbye = text_of(a, c->spent_goodbye);
     if (c->max_cost_microusd > 0)
         k.max_cost_nanousd = c->max_cost_microusd * 1000;
     /* An engine that keeps failing is passed by, so that nobody waits for it; not the last one. */
@@ -100,4 +103,65 @@ void host_call_config(struct host_part *part, struct arena *a, const struct stor
         if (i + 1 == env->engine_count || breaker_allows(&part->host->breakers[i]))
             k.engines[k.engine_count++] = env->engines[i].call;
     *out = k;
+}
+
+/* -- admission -- */
+
+/* A business's own limit, -1 where it has none. */
+static int64_t own_or(int64_t own, int64_t servers, int64_t factor)
+{
+    return own >= 0 ? own * factor : servers;
+}
+
+/* As much of a name as an entry keeps; the rest of a longer one does not tell anybody apart. */
+static struct str counted_as(struct str business_id)
+{
+    return str_slice(business_id, 0, sizeof(((struct host_entry *)0)->business_id) - 1);
+}
+
+static struct str counted_from(struct str from)
+{
+    return str_slice(from, 0, sizeof(((struct host_entry *)0)->from) - 1);
+}
+
+struct str host_admit(struct host_part *part, const struct store_req *business, struct str from,
+                      struct admission_caps *caps)
+{
+    struct host *h = part->host;
+    const struct business_config *c = &business->config;
+    *caps = (struct admission_caps){
+        .business_calls = own_or(c->max_calls, h->env.caps.business_calls, 1),
+        .caller_calls = own_or(c->max_calls_per_caller, h->env.caps.caller_calls, 1),
+        .business_day_nanousd =
+            own_or(c->max_spend_day_microusd, h->env.caps.business_day_nanousd, 1000),
+    };
+    static const char *const why[] = {"", "business_busy", "caller_busy", "spent"};
+    enum admitted verdict = admission_begin(h->admission, counted_as(business->business.id),
+                                            counted_from(from), caps, clock_wall_ms());
+    if (verdict == ADMISSION_OK)
+        return STR("");
+    atomic_fetch_add(&h->calls_refused, 1);
+    LOG_WARN(NULL, "call.refused", "why=%s business=%.*s", why[verdict],
+             STR_FMT(business->business.slug));
+    if (verdict == ADMISSION_SPENT)
+        return c->spent_words.len ? c->spent_words : str_of(h->env.spent_words);
+    return c->busy_words.len ? c->busy_words : str_of(h->env.busy_words);
+}
+
+void host_entry_count(struct host_entry *e, struct str business_id, struct str from,
+                      const struct admission_caps *caps)
+{
+    (void)str_copy(e->business_id, sizeof(e->business_id), counted_as(business_id));
+    (void)str_copy(e->from, sizeof(e->from), counted_from(from));
+    e->counted = true;
+    e->day_nanousd = caps->business_day_nanousd;
+}
+
+bool host_spent(struct host_part *part, const struct session *s, int64_t nanousd)
+{
+    for (const struct host_entry *e = part->entries; e; e = e->next)
+        if (e->session == s)
+            return admission_spend(part->host->admission, str_of(e->business_id), nanousd,
+                                   e->day_nanousd, clock_wall_ms());
+    return false;
 }

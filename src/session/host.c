@@ -14,18 +14,42 @@
 
 /* -- parts -- */
 
+/* What today's calls cost before this process began. */
+static enum err load_spent(struct host *h, struct err_detail *detail)
+{
+    int64_t now = clock_wall_ms();
+    struct store_req *r = store_req_spent(now - now % 86400000);
+    enum err err = store_run(h->env.store, r);
+    if (err != OK)
+        (void)err_explain(detail, err, "today's costs cannot be read: %s", r->detail.text);
+    for (size_t i = 0; i < r->spent_count; i++)
+        (void)admission_spend(h->admission, r->spent[i].business_id, r->spent[i].microusd * 1000, 0,
+                              now);
+    store_req_free(r);
+    return err;
+}
+
 enum err host_open(struct host **out, const struct host_env *env, struct err_detail *detail)
 {
     if (env->engine_count == 0 || env->engine_count > CALL_ENGINES_MAX)
         return err_explain(detail, ERR_INVALID, "no engine is configured");
     struct host *h = mem_zalloc(sizeof(*h));
     h->env = *env;
+    h->admission = admission_new(env->day_nanousd);
+    enum err err = load_spent(h, detail);
+    if (err != OK) {
+        host_close(h);
+        return err;
+    }
     *out = h;
     return OK;
 }
 
 void host_close(struct host *h)
 {
+    if (!h)
+        return;
+    admission_free(h->admission);
     mem_free(h);
 }
 
@@ -186,7 +210,10 @@ void host_session_ended(struct host_part *part, struct session *s, const struct 
                      (uint64_t)(stats->dropped_to_channel_ms + stats->dropped_to_engine_ms));
     if (str_eq(stats->end_reason, STR("no engine")))
         atomic_fetch_add(&h->calls_failed, 1);
+    if (e && e->counted)
+        admission_end(h->admission, str_of(e->business_id), str_of(e->from));
     if (e) {
+        e->counted = false;
         remember(part, e);
         e->token[0] = '\0';
         if (e->stream_wait) /* a call that began with its stream never waited for one */
@@ -266,7 +293,7 @@ static void store_call(struct host_part *part, const struct call_config *c, stru
 
 /* Starts a call of a business that was found. */
 static struct host_entry *begin(struct host_part *part, const struct store_req *business,
-                                const struct channel_call *info)
+                                const struct channel_call *info, const struct admission_caps *caps)
 {
     struct host *h = part->host;
     struct arena a;
@@ -284,6 +311,7 @@ static struct host_entry *begin(struct host_part *part, const struct store_req *
     /* The number in front names the loop that owns the call. */
     snprintf(e->token, sizeof(e->token), "%u-%s", loop_index(part->loop), secret);
     (void)str_copy(e->carrier_id, sizeof(e->carrier_id), info->carrier_id);
+    host_entry_count(e, business->business.id, info->from, caps);
     part->next_call++;
     atomic_fetch_add(&h->live, 1);
     atomic_fetch_add(&h->calls_total, 1);
@@ -346,11 +374,16 @@ static void answer_found(struct incoming *in, const struct store_req *r)
         return;
     }
     if (!admitted(part)) { /* others came while the database was asked */
-        say_and_hang_up(in->answer, in->answer_ctx,
-                        STR("All our lines are busy. Please call again in a few minutes."));
+        say_and_hang_up(in->answer, in->answer_ctx, str_of(part->host->env.busy_words));
         return;
     }
-    struct host_entry *e = begin(part, r, &in->info);
+    struct admission_caps caps;
+    struct str refused = host_admit(part, r, in->info.from, &caps);
+    if (refused.len) {
+        say_and_hang_up(in->answer, in->answer_ctx, refused);
+        return;
+    }
+    struct host_entry *e = begin(part, r, &in->info, &caps);
     e->stream_wait = loop_timer_new(part->loop, on_no_stream, e);
     loop_timer_set(e->stream_wait, SESSION_STREAM_WAIT_MS);
     struct channel_answer a = {.verdict = CHANNEL_STREAM, .token = str_of(e->token)};
@@ -383,8 +416,7 @@ static void on_incoming(void *host, struct loop *l, const struct channel_call *c
     }
     if (!admitted(part)) {
         LOG_WARN(NULL, "call.refused", "why=max_calls");
-        say_and_hang_up(answer, answer_ctx,
-                        STR("All our lines are busy. Please call again in a few minutes."));
+        say_and_hang_up(answer, answer_ctx, str_of(part->host->env.busy_words));
         return;
     }
     struct incoming *in = mem_zalloc(sizeof(*in));
@@ -415,9 +447,11 @@ static enum err on_stream(void *host, struct loop *l, struct str token,
     struct host_part *part = part_of(host, l);
     struct host_entry *e = NULL;
     if (token.len == 0) {
-        if (!part->default_business || !admitted(part))
+        struct admission_caps caps;
+        if (!part->default_business || !admitted(part) ||
+            host_admit(part, part->default_business, call->from, &caps).len)
             return ERR_DENIED;
-        e = begin(part, part->default_business, call);
+        e = begin(part, part->default_business, call, &caps);
     } else {
         for (e = part->entries; e; e = e->next)
             if (e->token[0] && crypto_equal(str_of(e->token), token))

@@ -25,6 +25,7 @@
 #include "journal/journal.h"
 #include "net/loop.h"
 #include "net/worker.h"
+#include "session/admission.h"
 #include "speech/tts.h"
 #include "store/store.h"
 
@@ -52,8 +53,11 @@ struct host_env {
     uint32_t engine_count;
     struct call_config defaults; /* limits, texts, voice; strings live as long as the host */
     uint32_t max_calls;
-    bool recording;  /* keep audio where a business does not say */
-    bool no_journal; /* calls leave no record but their rows in the store */
+    struct admission_caps caps;           /* of businesses that have not decided themselves */
+    int64_t day_nanousd;                  /* what a day may cost in all; 0 = no limit */
+    const char *busy_words, *spent_words; /* to those who are refused */
+    bool recording;                       /* keep audio where a business does not say */
+    bool no_journal;                      /* calls leave no record but their rows in the store */
     enum tts_voice prompt_voice;
     const char *default_business; /* id or slug that owns streams without a token; "" = none */
     const struct host_observer *observer; /* may be NULL */

@@ -22,6 +22,9 @@ struct host_entry {
     struct session *session;
     char token[TOKEN_TEXT]; /* "" once it was used */
     char carrier_id[64];
+    char business_id[48], from[32]; /* as counted by the admission */
+    bool counted;
+    int64_t day_nanousd; /* what a day of the business may cost */
     struct loop_timer *stream_wait;
     struct host_part *part;
 };
@@ -58,10 +61,23 @@ struct host {
     struct host_part *parts[HOST_LOOPS_MAX];
     _Atomic uint32_t live;
     _Atomic uint32_t engine_calls[CALL_ENGINES_MAX];
+    struct admission *admission;
     struct breaker breakers[CALL_ENGINES_MAX];
     _Atomic uint64_t calls_total, calls_refused, calls_failed;
     _Atomic uint64_t turns, interruptions, engine_failures, rollovers, dropped_ms;
 };
+
+/* The call has cost so much more. True if it should take its leave: the day's money is spent. */
+bool host_spent(struct host_part *part, const struct session *s, int64_t nanousd);
+
+/* Counts a call of a business in, or says with what words it is refused: "" = it may begin.
+ * `*caps` is set to the limits that hold for the business. */
+struct str host_admit(struct host_part *part, const struct store_req *business, struct str from,
+                      struct admission_caps *caps);
+
+/* A call that was admitted: what to give back at its end. */
+void host_entry_count(struct host_entry *e, struct str business_id, struct str from,
+                      const struct admission_caps *caps);
 
 /* Something of the part has closed: if it is closing and this was the last, it goes on. */
 void host_part_idle(struct host_part *part);

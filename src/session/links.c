@@ -38,6 +38,17 @@ static void fail_link(struct engine_link *link, struct str reason)
     session_feed(s, &in);
 }
 
+/* What an answer cost counts for the day, and a day may be over. */
+static void charge(struct session *s)
+{
+    int64_t cost = call_cost_nanousd(s->call), more = cost - s->charged_nanousd;
+    s->charged_nanousd = cost;
+    if (more <= 0 || !host_spent(s->part, s, more))
+        return;
+    struct call_input in = {.type = CALL_IN_OPERATOR, .text = STR("spent")};
+    session_feed(s, &in);
+}
+
 static void on_engine_event(void *ctx, struct str json)
 {
     struct engine_link *link = ctx;
@@ -65,6 +76,8 @@ static void on_engine_event(void *ctx, struct str json)
     if (ev.type == RT_RESPONSE_DONE && ev.response.status == RT_STATUS_COMPLETED)
         breaker_worked(&s->part->host->breakers[link->index]);
     session_feed(s, &in);
+    if (ev.type == RT_RESPONSE_DONE || ev.type == RT_TRANSCRIPTION_COMPLETED)
+        charge(s);
     rt_event_fini(&ev);
 }
 

@@ -59,7 +59,8 @@ struct session {
     int64_t timer_at[CALL_TIMER_COUNT];
     struct prompt_slot *prompts;
     struct tool_slot *tools;
-    uint32_t dropped[3]; /* by enum call_dropped; fed back after the effects */
+    uint32_t dropped[3];     /* by enum call_dropped; fed back after the effects */
+    int64_t charged_nanousd; /* of the call's cost: told to the host */
     bool feeding;
     bool ended;
     unsigned open; /* channel, engines, deferred work, journal copy: frees itself at 0 */

@@ -162,9 +162,25 @@ static enum err caps(struct parse *p, const json_t *value)
     if (e == OK)
         e = cap_of(p, value, "max_cost_microusd", INT64_C(1000000000),
                    &p->config->max_cost_microusd);
+    if (e == OK)
+        e = cap_of(p, value, "max_calls", 100000, &p->config->max_calls);
+    if (e == OK)
+        e = cap_of(p, value, "max_calls_per_caller", 100000, &p->config->max_calls_per_caller);
+    if (e == OK)
+        e = cap_of(p, value, "max_spend_day_microusd", INT64_C(1000000000000),
+                   &p->config->max_spend_day_microusd);
     if (e == OK && duration_s > 0) /* 0 asks for the default: no call is endless */
         p->config->max_duration_s = duration_s;
     return e;
+}
+
+/* What callers are told when a limit is reached. */
+static enum err limit_words(struct parse *p, const json_t *value)
+{
+    enum err e = text_of(p, value, "busy", &p->config->busy_words);
+    if (e == OK)
+        e = text_of(p, value, "spent", &p->config->spent_words);
+    return e == OK ? text_of(p, value, "goodbye", &p->config->spent_goodbye) : e;
 }
 
 /* -- hours -- */
@@ -290,6 +306,7 @@ static const struct setting {
     {"emergency", emergency},
     {"tools", tools},
     {"caps", caps},
+    {"limit_words", limit_words},
     {"voice", voice},
 };
 
@@ -349,6 +366,12 @@ void business_config_load(struct business_config *c, struct arena *mem, const st
         .after_hours_mode = AFTER_HOURS_ANSWER,
         .tools_json = STR(""),
         .max_duration_s = DEFAULT_DURATION_S,
+        .max_calls = -1,
+        .max_calls_per_caller = -1,
+        .max_spend_day_microusd = -1,
+        .busy_words = STR(""),
+        .spent_words = STR(""),
+        .spent_goodbye = STR(""),
         .voice = STR(""),
         .zone = zone_utc(),
         .rows = rows,

@@ -10,7 +10,8 @@
  * {"enabled"}, transfer_number {"number"}, opening_hours {"mon":[["09:00","18:00"]],...}, holidays
  * [{"date":"2026-12-25","name","closed"|"hours":[["10:00","14:00"]]}], after_hours
  * {"text","mode":"answer"|"message"}, emergency {"number"}, tools [...], caps
- * {"max_duration_s","max_cost_microusd"}, voice {"name"}.
+ * {"max_duration_s","max_cost_microusd","max_calls","max_calls_per_caller",
+ * "max_spend_day_microusd"}, limit_words {"busy","spent","goodbye"}, voice {"name"}.
  *
  *   Units    minutes of day: 0..1440; a closing minute past 1440 is on the next day.
  *   Memory   everything lives in the arena given to business_config_load.
@@ -83,10 +84,13 @@ struct business_config {
     size_t holidays_count;
     struct str tools_json; /* a JSON array, or "" for the standard tools */
     int64_t max_duration_s;
-    int64_t max_cost_microusd;                  /* of one call; 0: no cap */
-    struct str voice;                           /* "" for the engine's default */
-    const struct zone *zone;                    /* never NULL */
-    struct str problems[BUSINESS_PROBLEMS_MAX]; /* sentences; empty when all is well */
+    int64_t max_cost_microusd;               /* of one call; 0: no cap */
+    int64_t max_calls, max_calls_per_caller; /* at once; -1: the server's setting, 0: no cap */
+    int64_t max_spend_day_microusd;          /* the same */
+    struct str busy_words, spent_words, spent_goodbye; /* "" for the server's */
+    struct str voice;                                  /* "" for the engine's default */
+    const struct zone *zone;                           /* never NULL */
+    struct str problems[BUSINESS_PROBLEMS_MAX];        /* sentences; empty when all is well */
     size_t problems_count;
     const struct config_row *rows; /* every setting as stored, in order of key */
     size_t rows_count;

@@ -103,6 +103,12 @@ enum {
         CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON | CALL_SET_USAGE | CALL_SET_JOURNAL,
 };
 
+/* Money spent by calls of a business. */
+struct spent_row {
+    struct str business_id;
+    int64_t microusd;
+};
+
 /* One party speaking. The times of the audio are milliseconds since the call was answered;
  * latency parts are milliseconds since the caller's speech ended, -1 where not known. */
 struct turn_row {

@@ -112,6 +112,13 @@ struct store_req *store_req_calls_open(void)
     return make(STORE_CALLS_OPEN);
 }
 
+struct store_req *store_req_spent(int64_t since_ms)
+{
+    struct store_req *r = make(STORE_SPENT);
+    r->since_ms = since_ms;
+    return r;
+}
+
 struct store_req *store_req_check(void)
 {
     return make(STORE_CHECK);

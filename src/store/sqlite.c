@@ -250,6 +250,8 @@ static enum err dispatch(struct store_conn *c, struct store_req *r)
         return sqlite_calls(c, r);
     case STORE_CALL_GET:
         return sqlite_call_get(c, r);
+    case STORE_SPENT:
+        return sqlite_spent(c, r);
     case STORE_CHECK:
         return check(c, r);
     case STORE_BUSINESS_PUT:

@@ -99,6 +99,7 @@ enum err sqlite_call_update(struct store_conn *c, struct store_req *r);
 enum err sqlite_turn_put(struct store_conn *c, struct store_req *r);
 enum err sqlite_tool_put(struct store_conn *c, struct store_req *r);
 enum err sqlite_calls(struct store_conn *c, struct store_req *r);
+enum err sqlite_spent(struct store_conn *c, struct store_req *r);
 enum err sqlite_call_get(struct store_conn *c, struct store_req *r);
 
 #endif

@@ -186,6 +186,22 @@ enum err sqlite_calls(struct store_conn *c, struct store_req *r)
     return sql_end(&q, &r->detail);
 }
 
+enum err sqlite_spent(struct store_conn *c, struct store_req *r)
+{
+    struct sql q;
+    sql_begin(&q, c,
+              "SELECT business_id, sum(iif(ended_at, cost_microusd, "
+              "(SELECT total(t.cost_microusd) FROM call_turn t WHERE t.call_id = call.id))) "
+              "FROM call WHERE started_at >= ? GROUP BY business_id");
+    sql_int(&q, r->since_ms);
+    while (sql_row(&q)) {
+        r->spent = sql_grow(&r->mem, r->spent, r->spent_count, sizeof(*r->spent));
+        r->spent[r->spent_count++] = (struct spent_row){.business_id = sql_get_text(&q, 0, &r->mem),
+                                                        .microusd = sql_get_int(&q, 1)};
+    }
+    return sql_end(&q, &r->detail);
+}
+
 static enum err read_turns(struct store_conn *c, struct store_req *r)
 {
     struct sql q;

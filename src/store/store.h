@@ -80,6 +80,7 @@ enum store_op {
     STORE_CALLS_LIST,
     STORE_CALLS_OPEN,
     STORE_CALL_GET,
+    STORE_SPENT,
     STORE_CHECK,
     STORE_BUSINESS_PUT, /* the first that writes */
     STORE_NUMBER_PUT,
@@ -110,7 +111,9 @@ struct store_req {
     size_t hits_count;
     struct call_row *calls; /* calls_list, calls_open: newest first */
     size_t calls_count;
-    struct call_row call;   /* call_get; also the argument of call_create and call_update */
+    struct call_row call;    /* call_get; also the argument of call_create and call_update */
+    struct spent_row *spent; /* spent */
+    size_t spent_count;
     struct turn_row *turns; /* call_get, in order of seq */
     size_t turns_count;
     struct tool_row *tools; /* call_get, in order of time */
@@ -121,6 +124,7 @@ struct store_req {
     struct str business_id; /* whose */
     struct str json;
     bool only_missing;
+    int64_t since_ms;
     unsigned set; /* CALL_SET_* */
     struct phone_number number;
     struct document document;
@@ -163,6 +167,9 @@ struct store_req *store_req_calls_list(const struct calls_page *page);
 struct store_req *store_req_call_get(struct str id);
 /* Calls without an end, newest first, at most STORE_OPEN_CALLS_MAX: what a crash left behind. */
 struct store_req *store_req_calls_open(void);
+/* What the calls begun at or after `since_ms` cost, for each business; of a call that has no end
+ * yet what its turns did. */
+struct store_req *store_req_spent(int64_t since_ms);
 /* Reads the whole database and checks it; ERR_IO with what is broken. For the doctor. */
 struct store_req *store_req_check(void);
 

@@ -93,3 +93,46 @@ TEST(wait_says_a_goodbye_itself_that_the_engine_does_not_get_out)
     CHECK(world_did(&w, "hangup\n")); /* without waiting for the mute engine */
     END_CALL();
 }
+
+TEST(wait_no_more_when_the_days_money_is_spent)
+{
+    struct call_config k = waiting();
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    world_speak(&w, "resp_2", "item_2", 3000);
+    world_clear(&w);
+    world_in(&w, (struct call_input){.type = CALL_IN_OPERATOR, .text = STR("spent")});
+    CHECK(world_did(&w, "response.cancel"));
+    world_done(&w, "resp_2", "cancelled");
+    CHECK(world_did(&w, "I have to end this call for today."));
+    world_answer(&w, "resp_3", "item_3", 1000);
+    world_wait(&w, 1100);
+    world_echo(&w);
+    CHECK(world_did(&w, "hangup\n"));
+    END_CALL();
+}
+
+TEST(wait_for_the_farewell_although_what_was_cut_for_it_is_over)
+{
+    struct call_config k = waiting();
+    k.max_duration_ms = 10000;
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_wait(&w, 7000);
+    world_turn(&w, "u1");
+    world_answer(&w, "resp_2", "item_2", 6000); /* wholly sent, and for long not heard */
+    world_clear(&w);
+    world_wait(&w, 2000); /* the time is up */
+    CHECK(world_did(&w, "clear\n"));
+    CHECK(world_did(&w, "time limit"));
+    CHECK(!world_did(&w, "hangup"));
+    world_answer(&w, "resp_3", "item_3", 1000);
+    world_wait(&w, 900);
+    CHECK(!world_did(&w, "hangup"));
+    world_wait(&w, 200);
+    world_echo(&w);
+    CHECK(world_did(&w, "hangup"));
+    END_CALL();
+}

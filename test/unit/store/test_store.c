@@ -429,6 +429,36 @@ TEST(calls_come_newest_first_in_pages_that_miss_none)
     done_with(s);
 }
 
+static void spend(struct store *s, const char *id, const char *business, int64_t at, int64_t cost,
+                  bool ended)
+{
+    struct call_row c = call_at(id, at);
+    c.business_id = str_of(business);
+    c.cost_microusd = ended ? cost : 0; /* a call's own figure is written at its end */
+    c.ended_at_ms = ended ? at + 1 : 0;
+    CHECK_INT(OK, run(s, store_req_call_create(&c)));
+    struct turn_row t = {.call_id = str_of(id), .item_id = STR("i"), .cost_microusd = cost};
+    CHECK_INT(OK, run(s, store_req_turn_put(&t)));
+}
+
+TEST(spent_is_told_by_business_and_from_a_time_on)
+{
+    struct store *s = fresh();
+    CHECK(s != NULL);
+    spend(s, "c1", "b1", 999, 1000000, true); /* yesterday */
+    spend(s, "c2", "b1", 1000, 5, true);
+    spend(s, "c3", "b1", 2000, 7, true);
+    spend(s, "c4", "b1", 3000, 100, false); /* cut off by a crash: its turns tell */
+    spend(s, "c5", "b2", 3000, 11, true);
+    struct store_req *r = store_req_spent(1000);
+    CHECK_INT(OK, store_run(s, r));
+    CHECK_INT(2, r->spent_count);
+    for (size_t i = 0; i < r->spent_count; i++)
+        CHECK_INT(str_eq(r->spent[i].business_id, STR("b1")) ? 112 : 11, r->spent[i].microusd);
+    store_req_free(r);
+    done_with(s);
+}
+
 struct hammer {
     struct store *s;
     int base;
