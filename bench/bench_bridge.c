@@ -245,23 +245,13 @@ static const struct flag_row flags[] = {
     {.name = "callee-only", .type = FLAG_SWITCH, AT(callee_only)},
 };
 
-/* Whether `word` is in a list such as "recording,nothing". */
-static bool listed(const char *list, const char *word)
-{
-    struct str rest = str_of(list);
-    while (rest.p)
-        if (str_eq(str_take_until(&rest, ','), str_of(word)))
-            return true;
-    return false;
-}
-
 static enum err run_size(struct bench *b, unsigned calls, struct result *results, size_t *count,
                          struct err_detail *why)
 {
     for (int tls = 0; tls < 2; tls++) {
         for (int keep = 0; keep < KEEP_COUNT; keep++) {
-            if (!listed(b->opts.keep, server_keep_name((enum server_keep)keep)) ||
-                !listed(b->opts.tls, tls ? "on" : "off"))
+            if (!stage_listed(b->opts.keep, server_keep_name((enum server_keep)keep)) ||
+                !stage_listed(b->opts.tls, tls ? "on" : "off"))
                 continue;
             if (*count == RESULTS_MAX)
                 return err_explain(why, ERR_INVALID, "too many numbers of calls");

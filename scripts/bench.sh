@@ -1,6 +1,24 @@
 #!/bin/sh
-# What a bridged frame costs, beside a relay that only copies bytes. Arguments go to bench_bridge.
+# What a bridged call costs, beside a relay that only copies bytes.
+#   bench.sh                     all parts, some minutes
+#   bench.sh PART [flags]        one of bridge, turns, paced, with flags of its program
+#   bench.sh --flags             bridge
 set -eu
 cd "$(dirname "$0")/.."
 build=${CALLEE_BUILD:-build/release}
-exec "$build/bench_bridge" --callee "$build/callee" --demo-dir demo "$@"
+run() {
+    part=$1
+    shift
+    "$build/bench_$part" --callee "$build/callee" --demo-dir demo "$@"
+}
+case ${1:-} in
+'')
+    for part in bridge turns paced; do
+        echo "== $part"
+        run "$part"
+        echo
+    done
+    ;;
+-*) run bridge "$@" ;;
+*) run "$@" ;;
+esac

@@ -20,7 +20,7 @@
 
 enum { START_MS = 60000, STOP_MS = 20000, FILE_BYTES = 4096 };
 
-bool child_pin_self(int cpu)
+static bool pin_self(int cpu)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -28,10 +28,25 @@ bool child_pin_self(int cpu)
     return sched_setaffinity(0, sizeof(set), &set) == 0;
 }
 
+bool child_go_first(void)
+{
+    struct sched_param first = {.sched_priority = 1};
+    return sched_setscheduler(0, SCHED_RR, &first) == 0;
+}
+
+void child_leave_cpu(int cpu)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof(set), &set) != 0 || CPU_COUNT(&set) < 2)
+        return;
+    CPU_CLR((size_t)cpu, &set);
+    (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
 static void run(const struct child_opts *o, int out)
 {
     int log = open(o->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (o->cpu >= 0 && !child_pin_self(o->cpu))
+    if (o->cpu >= 0 && !pin_self(o->cpu))
         _exit(126);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && log >= 0 && dup2(out, 1) == 1 && dup2(log, 2) == 2)
         execve(o->argv[0], o->argv, o->env);

@@ -61,8 +61,11 @@ struct child_usage child_usage(const struct child *c);
 struct child_memory child_memory(const struct child *c);
 /* In the order of their numbers; returns how many. */
 size_t child_threads(const struct child *c, struct child_thread out[CHILD_THREADS_MAX]);
-/* Runs only there. False when the kernel does not want it. */
-bool child_pin_self(int cpu);
+/* Schedules this process, and those it starts from now on, before ordinary ones (SCHED_RR). False
+ * when the kernel does not allow it. */
+bool child_go_first(void);
+/* Moves this process away from that CPU, if there is another one. */
+void child_leave_cpu(int cpu);
 /* SIGTERM, SIGKILL if that does not do, and waits. True when it ended by itself with status 0. Safe
  * on a child that was never started. */
 bool child_stop(struct child *c);

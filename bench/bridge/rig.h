@@ -28,7 +28,13 @@
 #include "bridge/figures.h"
 #include "net/loop.h"
 
-enum { RIG_WAIT_MS = 60000, RIG_SETTLE_MS = 250, RIG_LINES_MAX = 4 };
+enum {
+    RIG_WAIT_MS = 60000,
+    RIG_SETTLE_MS = 250,
+    RIG_WARM_MS = 14000,
+    RIG_CYCLE_MS = 6000,
+    RIG_LINES_MAX = 4
+};
 
 enum rig_kind {
     RIG_BRIDGE, /* Twilio Media Streams in, Realtime out */
@@ -81,7 +87,8 @@ unsigned rig_line_calls(const struct rig_line *line);
 enum err rig_round(struct rig_line *line, uint32_t ms, struct err_detail *detail) MUST_CHECK;
 
 /* Real time: a frame every 20 ms on each call of the line, spread evenly, until it is stopped.
- * Turns: callers begin to speak only when `talking`. */
+ * Turns: callers speak only when `talking`, each first after 8 to 14 s; then RIG_WARM_MS have
+ * passed. */
 void rig_pace(struct rig_line *line, bool talking);
 void rig_pace_stop(struct rig_line *line);
 /* Lets paced lines run for `ms`. */

@@ -20,9 +20,9 @@ static struct str next_payload(struct call_end *c, char frame[FRAME_CHARS])
 {
     struct rig_line *line = c->line;
     if (line->opts.talk == RIG_TURNS) {
-        bool speaks = line->talking && c->cycle < RIG_SPEECH_FRAMES;
+        bool speaks = line->talking && c->cycle >= 0 && c->cycle < RIG_SPEECH_FRAMES;
         if (line->talking)
-            c->cycle = (c->cycle + 1) % RIG_CYCLE_FRAMES;
+            c->cycle = c->cycle + 1 < RIG_CYCLE_FRAMES ? c->cycle + 1 : 0;
         if (!speaks)
             return str_n(line->rig->quiet[c->sent % RIG_QUIET_FRAMES], FRAME_CHARS);
     }

@@ -49,8 +49,10 @@ void rig_pace(struct rig_line *line, bool talking)
     line->cursor = 0;
     for (unsigned i = 0; i < line->count; i++) {
         line->calls[i]->next_us = now_us + (int64_t)i * FRAME_US / line->count;
-        if (talking && !line->talking) /* so that at any time as many speak */
-            line->calls[i]->cycle = i * RIG_CYCLE_FRAMES / line->count;
+        if (talking && !line->calls[i]->phased) /* so that at any time as many speak */
+            line->calls[i]->cycle =
+                -RIG_GREETING_FRAMES - (int32_t)(i * RIG_CYCLE_FRAMES / line->count);
+        line->calls[i]->phased |= talking;
     }
     line->pacing = line->count > 0;
     line->talking = talking;

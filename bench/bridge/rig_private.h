@@ -23,11 +23,12 @@ enum {
     RIG_SENT_RING = 1024, /* frames of a call whose time of sending is kept: 20 s */
     RIG_MARKS_MAX = 128,  /* waiting to be played */
     RIG_MARK_CHARS = 64,
-    RIG_QUIET_FRAMES = 8,     /* different ones */
-    RIG_CYCLE_FRAMES = 300,   /* 6 s: one turn */
-    RIG_SPEECH_FRAMES = 75,   /* of it the caller speaks */
-    RIG_TURN_END_FRAMES = 25, /* of silence */
-    RIG_REPLY_DELTAS = 15,    /* 3 s */
+    RIG_QUIET_FRAMES = 8,      /* different ones */
+    RIG_CYCLE_FRAMES = 300,    /* 6 s: one turn */
+    RIG_GREETING_FRAMES = 400, /* 8 s in which announcement and greeting are heard */
+    RIG_SPEECH_FRAMES = 75,    /* of it the caller speaks */
+    RIG_TURN_END_FRAMES = 25,  /* of silence */
+    RIG_REPLY_DELTAS = 15,     /* 3 s */
     RIG_REPLY_EVERY_US = 40000,
 };
 
@@ -47,7 +48,8 @@ struct call_end {
     uint32_t sent, back; /* mirror: frames sent; the next one that is to come back */
     uint32_t *sent_us;   /* RIG_SENT_RING times, modulo 2^32 */
     int64_t next_us;     /* paced: when the next frame leaves */
-    uint32_t cycle;      /* turns: frame within the 6 s */
+    bool phased;         /* turns: `cycle` is set */
+    int32_t cycle;       /* turns: frame within the 6 s; below 0 the greeting is listened to */
     int64_t play_end_us; /* turns: when what has arrived will have been played */
     struct mark *marks;  /* RIG_MARKS_MAX, a ring */
     uint32_t mark_first, mark_count;
@@ -76,7 +78,8 @@ struct session {
     bool auto_reply; /* turns are answered without being asked to */
     uint64_t events;
     bool speaking;  /* turns: the caller, as far as we heard */
-    uint32_t quiet; /* frames since */
+    uint32_t heard; /* frames of the caller */
+    uint32_t quiet; /* frames since the caller last spoke */
     uint32_t items, responses;
     uint32_t deltas_left;
     int64_t next_delta_us;

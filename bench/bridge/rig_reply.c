@@ -19,7 +19,8 @@ static void speech_started(struct session *s)
     s->speaking = true;
     s->items++;
     rig_event(s, "input_audio_buffer.speech_started");
-    buf_printf(out(s), "\"audio_start_ms\":0,\"item_id\":\"user_%u_%u\"}", s->number, s->items);
+    buf_printf(out(s), "\"audio_start_ms\":%u,\"item_id\":\"user_%u_%u\"}", s->heard * FRAME_MS,
+               s->number, s->items);
     rig_event_send(s);
 }
 
@@ -27,7 +28,8 @@ static void speech_stopped(struct session *s)
 {
     s->speaking = false;
     rig_event(s, "input_audio_buffer.speech_stopped");
-    buf_printf(out(s), "\"audio_end_ms\":1500,\"item_id\":\"user_%u_%u\"}", s->number, s->items);
+    buf_printf(out(s), "\"audio_end_ms\":%u,\"item_id\":\"user_%u_%u\"}",
+               (s->heard - RIG_TURN_END_FRAMES) * FRAME_MS, s->number, s->items);
     rig_event_send(s);
     rig_event(s, "input_audio_buffer.committed");
     buf_printf(out(s), "\"previous_item_id\":null,\"item_id\":\"user_%u_%u\"}", s->number,
@@ -63,7 +65,7 @@ void rig_turns_heard(struct session *s, struct str payload)
         return;
     }
     s->line->counts.frames += len / FRAME_BYTES;
-    for (size_t at = 0; at < len; at += FRAME_BYTES) {
+    for (size_t at = 0; at < len; at += FRAME_BYTES, s->heard++) {
         if (frame_is_speech(bytes + at)) {
             s->quiet = 0;
             if (!s->speaking)

@@ -62,6 +62,15 @@ enum err stage_read_flags(const struct flag_row *rows, size_t count, void *opts,
     return OK;
 }
 
+bool stage_listed(const char *list, const char *word)
+{
+    struct str rest = str_of(list);
+    while (rest.p)
+        if (str_eq(str_take_until(&rest, ','), str_of(word)))
+            return true;
+    return false;
+}
+
 /* -- the folder -- */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

@@ -69,6 +69,8 @@ struct stage {
 /* Reads the flags of one benchmark: "--name value" or a switch. */
 enum err stage_read_flags(const struct flag_row *rows, size_t count, void *opts, int argc,
                           char **argv, struct err_detail *why) MUST_CHECK;
+/* Whether `word` is in a list such as "recording,nothing". */
+bool stage_listed(const char *list, const char *word);
 /* Folder, certificate, demo businesses, descriptors, loop. `s->opts` is set. */
 enum err stage_open(struct stage *s, struct err_detail *why) MUST_CHECK;
 /* A fresh rig. */
