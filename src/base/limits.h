@@ -178,7 +178,8 @@
 /* -- journal -- */
 #define JOURNAL_FLUSH_MS            100 /* with one sync, 250 ms is the most a crash costs */
 #define JOURNAL_PAYLOAD_BYTES_MAX   (17u << 20) /* one engine event as it arrived, and some */
-#define JOURNAL_STAGE_BYTES         (64 << 10)  /* records of one call between two flushes */
+#define JOURNAL_STAGE_BYTES         4096        /* of one call between two flushes: 1.5 KB */
+#define JOURNAL_STAGES_KEEP         64          /* for reuse; each dirty call has one */
 #define JOURNAL_BUFFER_BYTES        (256 << 10)
 #define JOURNAL_BUFFERS_KEEP        32          /* for reuse: fresh memory costs more than a copy */
 #define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20)  /* more not on disk: audio is no longer kept */

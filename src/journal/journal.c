@@ -1,5 +1,7 @@
 #include "journal/journal.h"
 
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/log.h"
 #include "call/call.h"
@@ -80,15 +82,50 @@ static void begin_piece(struct journal_call *jc, size_t len)
         (struct extent){.segment = s, .offset = (uint32_t)s->len, .len = (uint32_t)len};
 }
 
+static struct stage *stage_lend(struct journal *j)
+{
+    struct stage *s = j->spare_stages;
+    if (s) {
+        j->spare_stages = s->next;
+        j->spare_stages_count--;
+    } else {
+        s = mem_alloc(sizeof(*s));
+    }
+    s->len = 0;
+    return s;
+}
+
+static void stage_give_back(struct journal *j, struct stage *s)
+{
+    if (j->spare_stages_count >= JOURNAL_STAGES_KEEP) {
+        mem_free(s);
+        return;
+    }
+    s->next = j->spare_stages;
+    j->spare_stages = s;
+    j->spare_stages_count++;
+}
+
 static void push(struct journal_call *jc)
 {
+    struct journal *j = jc->journal;
+    struct stage *s = jc->stage;
     dirty_unlink(jc);
-    if (jc->stage.len == 0)
+    if (!s)
         return;
-    begin_piece(jc, jc->stage.len);
-    journal_put(jc->journal, jc->stage.p, jc->stage.len);
-    jc->journal->staged -= jc->stage.len;
-    buf_reset(&jc->stage);
+    begin_piece(jc, s->len);
+    journal_put(j, s->bytes, s->len);
+    j->staged -= s->len;
+    jc->stage = NULL;
+    stage_give_back(j, s);
+}
+
+static void stage_add(struct stage *s, const void *p, size_t len)
+{
+    ASSERT(len <= sizeof(s->bytes) - s->len);
+    if (len)
+        memcpy(s->bytes + s->len, p, len);
+    s->len += len;
 }
 
 void journal_push_all(struct journal *j)
@@ -185,7 +222,7 @@ void journal_append(struct journal_call *jc, uint16_t type, int64_t at_us, struc
     record_write_header(header, &r, part1, part2);
     j->health.records++;
     j->health.bytes += size;
-    if (jc->stage.len + size > JOURNAL_STAGE_BYTES)
+    if (jc->stage && jc->stage->len + size > JOURNAL_STAGE_BYTES)
         push(jc);
     if (size > JOURNAL_STAGE_BYTES) {
         begin_piece(jc, size);
@@ -193,9 +230,11 @@ void journal_append(struct journal_call *jc, uint16_t type, int64_t at_us, struc
         journal_put(j, part1.p, part1.len);
         journal_put(j, part2.p, part2.len);
     } else {
-        buf_put(&jc->stage, header, sizeof(header));
-        buf_put_str(&jc->stage, part1);
-        buf_put_str(&jc->stage, part2);
+        if (!jc->stage)
+            jc->stage = stage_lend(j);
+        stage_add(jc->stage, header, sizeof(header));
+        stage_add(jc->stage, part1.p, part1.len);
+        stage_add(jc->stage, part2.p, part2.len);
         j->staged += size;
         dirty_link(jc);
     }
@@ -213,7 +252,6 @@ struct journal_call *journal_call_begin(struct journal *j, const char *call_id, 
     jc->journal = j;
     jc->number = j->call_number++;
     record_clean_id(jc->id, str_of(call_id));
-    buf_init(&jc->stage, JOURNAL_STAGE_BYTES);
     j->live++;
     journal_append(jc, JOURNAL_HEAD, at_us, head, STR_NONE);
     return jc;
@@ -225,7 +263,6 @@ void journal_call_end(struct journal_call *jc, struct str end, int64_t at_us, lo
     struct journal *j = jc->journal;
     journal_append(jc, JOURNAL_END, at_us, end, STR_NONE);
     push(jc);
-    buf_release(&jc->stage);
     jc->position = j->position;
     jc->done = done;
     jc->done_ctx = ctx;
@@ -245,7 +282,7 @@ void journal_call_end(struct journal_call *jc, struct str end, int64_t at_us, lo
 void journal_call_free(struct journal_call *jc)
 {
     dirty_unlink(jc);
-    buf_fini(&jc->stage);
+    mem_free(jc->stage);
     mem_free(jc->extents);
     mem_free(jc);
 }
@@ -355,6 +392,15 @@ static void free_chunks(struct chunk **list)
     }
 }
 
+static void free_stages(struct journal *j)
+{
+    while (j->spare_stages) {
+        struct stage *s = j->spare_stages;
+        j->spare_stages = s->next;
+        mem_free(s);
+    }
+}
+
 /* Deferred, so that whoever is on the stack may still use the journal. */
 static void finish_closing(void *ctx)
 {
@@ -364,6 +410,7 @@ static void finish_closing(void *ctx)
     series_end(&j->series, j->synced == j->position && j->copy_failures == 0);
     series_close_dirs(&j->series);
     free_chunks(&j->spare);
+    free_stages(j);
     loop_timer_free(j->flush_timer);
     loop_timer_free(j->copy_timer);
     buf_fini(&j->scratch);

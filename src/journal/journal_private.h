@@ -4,7 +4,9 @@
  * the calls' own files.
  *
  *   stage     records of one call since the last flush; moved as one piece, so that a call's place
- *             in a segment is a short list of extents however many calls there are.
+ *             in a segment is a short list of extents however many calls there are. Small, and only
+ *             lent to a call that has something in it: many calls share few cache lines. What does
+ *             not fit goes straight to the chunk.
  *   chunk     a piece of one segment, in memory until it is synced.
  *   segment   counted by the calls that have extents in it; none left: the file is removed.
  *
@@ -50,6 +52,12 @@ struct chunk_list {
     struct chunk *first, **tail;
 };
 
+struct stage {
+    struct stage *next; /* among the spare ones */
+    size_t len;
+    char bytes[JOURNAL_STAGE_BYTES];
+};
+
 struct barrier {
     uint64_t position; /* fires when so much is synced */
     loop_fn *fn;
@@ -61,7 +69,7 @@ struct journal_call {
     struct journal *journal;
     char id[JOURNAL_ID_BYTES_MAX + 1];
     uint32_t number, sequence;
-    struct buf stage;
+    struct stage *stage; /* NULL = empty */
     struct journal_call *dirty_next, **dirty_prev; /* linked while the stage is not empty */
     struct extent *extents;
     size_t extents_count, extents_cap;
@@ -106,6 +114,8 @@ struct journal {
     struct chunk *chunk;      /* last of them */
     struct chunk *spare;      /* for reuse */
     size_t spare_count;
+    struct stage *spare_stages;
+    size_t spare_stages_count;
     struct journal_call *dirty, **dirty_tail; /* oldest first */
     uint64_t staged;                          /* bytes in stages */
     uint64_t position, synced;                /* bytes given out to segments; of them on disk */
