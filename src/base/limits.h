@@ -28,7 +28,6 @@
 #define WS_CLOSE_ROOM_BYTES      (1 << 10)   /* for the close frame on top of a full queue */
 #define WS_HANDSHAKE_BYTES_MAX   (8 << 10)   /* head of the server's answer */
 #define WS_EARLY_BYTES_MAX       (256 << 10) /* came with the upgrade, before its owner was ready */
-#define WS_FRAME_STACK_BYTES     4096        /* frames up to this are built on the stack */
 #define WS_CLOSE_TIMEOUT_MS      2000        /* for the peer's half of the close handshake */
 #define WS_PING_INTERVAL_MS      20000       /* below the 30-60 s of common proxies */
 #define WS_PONG_TIMEOUT_MS       10000       /* longer than any TCP retransmission worth having */
@@ -103,6 +102,8 @@
 /* -- net: loop, connections, HTTP server -- */
 #define LOOP_MAILBOX_MAX          4096    /* posts waiting for a loop; more means it is stuck */
 #define LOOP_READ_BYTES           65536   /* one read from a socket; the buffer is the loop's */
+#define LOOP_CORK_BYTES           16384   /* output gathered in one event: one TLS record */
+#define LOOP_CORKS_MAX            8       /* connections written to in one event; more go earlier */
 #define CONN_CONNECT_TIMEOUT_MS   5000    /* DNS + TCP + TLS; a caller waits no longer */
 #define CONN_ADDRESSES_MAX        8       /* addresses of one name that are tried */
 #define CONN_HOST_BYTES_MAX       253     /* RFC 1035 section 2.3.4, without the last dot */

@@ -69,7 +69,7 @@ struct journal_call {
     struct journal *journal;
     char id[JOURNAL_ID_BYTES_MAX + 1];
     uint32_t number, sequence;
-    struct stage *stage; /* NULL = empty */
+    struct stage *stage;                           /* NULL = empty */
     struct journal_call *dirty_next, **dirty_prev; /* linked while the stage is not empty */
     struct extent *extents;
     size_t extents_count, extents_cap;

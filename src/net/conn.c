@@ -14,7 +14,7 @@
 #include "net/loop_private.h"
 #include "net/tls_private.h"
 
-static void conn_check(const struct conn *c)
+void conn_check(const struct conn *c)
 {
     ASSERT(c->out_sent <= c->out.len);
     ASSERT(c->state == CONN_CLOSED || c->state == CONN_RESOLVING || c->sock);
@@ -75,6 +75,9 @@ void conn_fail(struct conn *c, enum err why)
 {
     if (c->state == CONN_CLOSED)
         return;
+    conn_uncork(c); /* what was written before this is sent as far as the kernel takes it */
+    if (c->state == CONN_CLOSED)
+        return; /* that failed */
     bool open = c->state == CONN_OPEN || c->state == CONN_FINISHING;
     if (c->ssl && open && why == OK && !c->shut && conn_queued(c) == 0) {
         SSL_shutdown(c->ssl); /* close_notify, as far as the kernel takes it now */
@@ -89,65 +92,7 @@ void conn_fail(struct conn *c, enum err why)
     loop_defer(c->loop, on_last, c);
 }
 
-/* -- bytes in and out -- */
-
-/* Writes until the kernel takes no more; *sent counts. False when the connection failed. */
-static bool write_all(struct conn *c, const uint8_t *p, size_t len, size_t *sent)
-{
-    *sent = 0;
-    while (*sent < len) {
-        size_t n = 0;
-        enum err why = OK;
-        enum conn_io io = conn_io_write(c, p + *sent, len - *sent, &n, &why);
-        *sent += n;
-        if (io == CONN_IO_AGAIN)
-            break;
-        if (io != CONN_IO_DONE) {
-            conn_fail(c, io == CONN_IO_END ? ERR_CLOSED : why);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* All output is gone and no more will come: tells the peer, then waits for its end. Closing with
- * input unread would make the kernel send a reset, which may overtake the output. */
-static void send_end(struct conn *c)
-{
-    if (c->ended) {
-        conn_fail(c, OK);
-        return;
-    }
-    if (c->ssl) {
-        SSL_shutdown(c->ssl);
-        ERR_clear_error();
-    }
-    shutdown(c->sock->fd, SHUT_WR);
-    c->shut = true;
-    loop_timer_set(c->timer, CONN_LINGER_MS);
-}
-
-static void flush(struct conn *c)
-{
-    size_t sent = 0;
-    if (!write_all(c, (const uint8_t *)c->out.p + c->out_sent, conn_queued(c), &sent))
-        return;
-    c->out_sent += sent;
-    if (conn_queued(c) == 0) {
-        c->out_sent = 0;
-        if (c->out.cap > CONN_OUT_KEEP_BYTES)
-            buf_release(&c->out);
-        else
-            buf_reset(&c->out);
-        if (c->state == CONN_FINISHING && !c->shut)
-            send_end(c);
-    }
-    if (c->refused && c->state == CONN_OPEN && conn_queued(c) <= c->out_max / 2) {
-        c->refused = false;
-        if (c->events->on_drained)
-            c->events->on_drained(c->ctx);
-    }
-}
+/* -- bytes in -- */
 
 static void receive(struct conn *c);
 
@@ -232,7 +177,7 @@ static void opened(struct conn *c)
     if (c->state == CONN_CLOSED)
         return;
     if (conn_queued(c) > 0)
-        flush(c);
+        conn_flush(c);
     if (c->state == CONN_CLOSED)
         return;
     if (c->ssl && SSL_has_pending(c->ssl)) /* came along with the handshake */
@@ -286,12 +231,8 @@ void conn_established(struct conn *c, SSL *ssl)
 
 /* -- events -- */
 
-static void on_poll(uv_poll_t *handle, int status, int events)
+static void on_ready(struct conn_sock *s, struct conn *c, int status, int events)
 {
-    struct conn_sock *s = handle->data;
-    struct conn *c = s->conn;
-    if (!c)
-        return;
     if (status < 0) { /* the socket has an error: libuv stopped polling; the next read tells it */
         s->mask = 0;
         events = UV_READABLE;
@@ -306,7 +247,7 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     case CONN_OPEN:
     case CONN_FINISHING:
         if (events & UV_WRITABLE)
-            flush(c);
+            conn_flush(c);
         if ((events & UV_READABLE) && c->state != CONN_CLOSED)
             receive_or_fail(c);
         break;
@@ -316,6 +257,17 @@ static void on_poll(uv_poll_t *handle, int status, int events)
     }
     if (c->state != CONN_CLOSED)
         conn_arm(c);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+    struct conn_sock *s = handle->data;
+    struct conn *c = s->conn;
+    if (!c)
+        return;
+    struct loop *l = c->loop;
+    on_ready(s, c, status, events);
+    loop_flush(l);
 }
 
 void conn_arm(struct conn *c)
@@ -369,6 +321,7 @@ struct conn *conn_new(struct loop *l, const struct conn_events *events, void *ct
     c->loop = l;
     c->events = events;
     c->ctx = ctx;
+    c->flush.fn = conn_on_flush;
     buf_init(&c->out, CONN_OUT_BYTES_CEILING); /* out_max is what counts; it may change */
     conn_set_out_max(c, out_max ? out_max : CONN_OUT_BYTES_MAX);
     return c;
@@ -440,49 +393,6 @@ void conn_set_out_max(struct conn *c, size_t out_max)
     c->out_max = out_max;
 }
 
-/* Appends to the queue. What was sent is dropped once it is the larger half, so that each byte is
- * moved at most once and the buffer holds at most twice the bound. */
-static void enqueue(struct conn *c, const void *p, size_t len)
-{
-    if (c->out_sent > c->out.len / 2) {
-        buf_consume(&c->out, c->out_sent);
-        c->out_sent = 0;
-    }
-    buf_put(&c->out, p, len);
-    ASSERT(buf_ok(&c->out)); /* checked against out_max by the caller */
-}
-
-enum err conn_write(struct conn *c, const void *p, size_t len)
-{
-    conn_check(c);
-    if (c->state == CONN_FINISHING || c->state == CONN_CLOSED)
-        return ERR_CLOSED;
-    size_t queued = conn_queued(c);
-    if (queued > c->out_max || len > c->out_max - queued) {
-        c->refused = true;
-        return ERR_LIMIT;
-    }
-    size_t sent = 0;
-    if (c->state == CONN_OPEN && queued == 0 && !write_all(c, p, len, &sent))
-        return ERR_CLOSED;
-    if (sent < len) {
-        enqueue(c, (const uint8_t *)p + sent, len - sent);
-        if (c->state == CONN_OPEN)
-            conn_arm(c);
-    }
-    return OK;
-}
-
-size_t conn_queued(const struct conn *c)
-{
-    return c->out.len - c->out_sent;
-}
-
-void conn_want_drained(struct conn *c)
-{
-    c->refused = true;
-}
-
 void conn_pause_reading(struct conn *c, bool paused)
 {
     conn_check(c);
@@ -505,12 +415,15 @@ void conn_finish(struct conn *c)
         conn_fail(c, OK);
         return;
     }
+    conn_uncork(c);
+    if (c->state == CONN_CLOSED)
+        return;
     c->state = CONN_FINISHING;
     c->lingered = conn_queued(c);
     c->timer = loop_timer_new(c->loop, on_timer, c);
     loop_timer_set(c->timer, CONN_LINGER_MS);
     if (conn_queued(c) == 0)
-        send_end(c);
+        conn_send_end(c);
     if (c->state == CONN_FINISHING) {
         conn_arm(c);
         if (c->ssl && SSL_has_pending(c->ssl))

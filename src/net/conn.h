@@ -56,9 +56,15 @@ enum err conn_accept(struct loop *l, int fd, struct tls_server *tls, size_t out_
 void conn_set_events(struct conn *c, const struct conn_events *events, void *ctx);
 void conn_set_out_max(struct conn *c, size_t out_max);
 
-/* All or nothing. ERR_LIMIT when the queue would pass its bound, ERR_CLOSED when closing. */
+/* All or nothing. ERR_LIMIT when the queue would pass its bound, ERR_CLOSED when closing. What one
+ * event of the loop writes leaves together, before the loop waits again. */
 enum err conn_write(struct conn *c, const void *p, size_t len) MUST_CHECK;
-/* Bytes accepted but not yet taken by the kernel. */
+/* `len` writable bytes that follow what was written last, so that a message can be built in place,
+ * or NULL: then conn_write takes it, or says why not. Only conn_commit may come next. */
+void *conn_room(struct conn *c, size_t len);
+/* The first `len` bytes of the room are written. */
+void conn_commit(struct conn *c, size_t len);
+/* Bytes the kernel did not take when they were offered. */
 size_t conn_queued(const struct conn *c);
 /* Asks for one on_drained, as a refused write does. For when the queue is above half. */
 void conn_want_drained(struct conn *c);

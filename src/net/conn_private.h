@@ -1,6 +1,6 @@
 /*
- * conn_private.h - the inside of a connection, shared by conn.c (an open stream), conn_io.c
- * (its bytes) and conn_dial.c (how it comes to be open).
+ * conn_private.h - the inside of a connection, shared by conn.c (an open stream), conn_out.c (its
+ * output), conn_io.c (its bytes) and conn_dial.c (how it comes to be open).
  *
  *   Thread   the loop's.
  */
@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "net/conn.h"
+#include "net/loop_private.h"
 
 enum conn_state {
     CONN_RESOLVING,  /* or, accepted: waiting for the first turn of the loop */
@@ -59,6 +60,9 @@ struct conn {
     SSL *ssl;
     struct loop_timer *timer; /* connecting, handshake, lingering */
 
+    struct loop_flush flush; /* queued at the loop while there is a cork */
+    uint8_t *cork;           /* written during this event of the loop, not yet offered; or NULL */
+    size_t cork_len;
     struct buf out; /* accepted, not yet taken by the kernel; the first out_sent bytes are gone */
     size_t out_sent;
     size_t out_max;
@@ -83,7 +87,17 @@ void conn_established(struct conn *c, SSL *ssl);
 void conn_arm(struct conn *c);
 /* The one way to the end; on_closed follows from the loop. Later calls do nothing. */
 void conn_fail(struct conn *c, enum err why);
+void conn_check(const struct conn *c);
 void conn_name_peer(struct conn *c, const struct sockaddr *address);
+
+/* conn_out.c: offers the queue to the kernel. */
+void conn_flush(struct conn *c);
+/* Offers what is corked to the kernel, and queues the rest. The connection may fail of it. */
+void conn_uncork(struct conn *c);
+void conn_on_flush(struct loop_flush *f);
+/* All output is gone and no more will come: tells the peer, then waits for its end. Closing with
+ * input unread would make the kernel send a reset, which may overtake the output. */
+void conn_send_end(struct conn *c);
 
 /* conn_io.c: what one attempt to read or write came to. */
 enum conn_io { CONN_IO_DONE, CONN_IO_AGAIN, CONN_IO_END, CONN_IO_FAILED };

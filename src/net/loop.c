@@ -25,6 +25,11 @@ struct loop {
     pthread_t owner; /* valid while `running` */
     atomic_bool running;
 
+    uv_prepare_t prepare;
+    struct loop_flush *flush, **flush_tail;
+    uint8_t *corks[LOOP_CORKS_MAX]; /* the ones not lent; the last given is lent first */
+    size_t corks_count, corks_made;
+
     struct call_later *deferred, **deferred_tail;
     size_t jobs; /* accepted by a worker pool, `done` not yet run */
 
@@ -79,6 +84,62 @@ static void run_done(struct loop *l)
     }
 }
 
+/* -- flushing -- */
+
+void loop_flush_soon(struct loop *l, struct loop_flush *f)
+{
+    if (f->at)
+        return;
+    f->next = NULL;
+    f->at = l->flush_tail;
+    *l->flush_tail = f;
+    l->flush_tail = &f->next;
+}
+
+void loop_flush_cancel(struct loop *l, struct loop_flush *f)
+{
+    if (!f->at)
+        return;
+    *f->at = f->next;
+    if (f->next)
+        f->next->at = f->at;
+    else
+        l->flush_tail = f->at;
+    f->at = NULL;
+}
+
+void loop_flush(struct loop *l)
+{
+    while (l->flush) {
+        struct loop_flush *f = l->flush;
+        loop_flush_cancel(l, f);
+        f->fn(f);
+    }
+}
+
+uint8_t *loop_cork_lend(struct loop *l)
+{
+    if (l->corks_count == 0 && l->corks_made == LOOP_CORKS_MAX)
+        loop_flush(l);
+    if (l->corks_count == 0) {
+        ASSERT(l->corks_made < LOOP_CORKS_MAX);
+        l->corks[l->corks_count++] = mem_alloc(LOOP_CORK_BYTES);
+        l->corks_made++;
+    }
+    return l->corks[--l->corks_count];
+}
+
+void loop_cork_give(struct loop *l, uint8_t *cork)
+{
+    ASSERT(l->corks_count < l->corks_made);
+    l->corks[l->corks_count++] = cork;
+}
+
+static void on_prepare(uv_prepare_t *handle)
+{
+    loop_flush(handle->data);
+}
+
 static void on_wake(uv_async_t *handle)
 {
     struct loop *l = handle->data;
@@ -88,6 +149,7 @@ static void on_wake(uv_async_t *handle)
     pthread_mutex_unlock(&l->lock);
     run_posts(l);
     run_done(l);
+    loop_flush(l);
     if (stop)
         uv_stop(&l->uv);
 }
@@ -133,6 +195,10 @@ enum err loop_open(struct loop **out, unsigned index)
         return ERR_IO;
     }
     uv_idle_init(&l->uv, &l->idle);
+    uv_prepare_init(&l->uv, &l->prepare);
+    uv_prepare_start(&l->prepare, on_prepare);
+    l->prepare.data = l;
+    l->flush_tail = &l->flush;
     l->wake.data = l;
     l->idle.data = l;
     l->index = index;
@@ -175,8 +241,10 @@ void loop_close(struct loop *l)
     on_wake(&l->wake);
     while (l->deferred)
         run_deferred(l);
+    loop_flush(l);
     uv_close((uv_handle_t *)&l->wake, NULL);
     uv_close((uv_handle_t *)&l->idle, NULL);
+    uv_close((uv_handle_t *)&l->prepare, NULL);
     uv_walk(&l->uv, check_closing, NULL);
     while (uv_run(&l->uv, UV_RUN_DEFAULT) != 0) /* a late loop_stop makes it return early */
         continue;
@@ -184,6 +252,9 @@ void loop_close(struct loop *l)
         run_deferred(l);
     int rc = uv_loop_close(&l->uv);
     ASSERT(rc == 0);
+    ASSERT(!l->flush && l->corks_count == l->corks_made);
+    for (size_t i = 0; i < l->corks_count; i++)
+        mem_free(l->corks[i]);
     pthread_mutex_destroy(&l->lock);
     mem_free(l);
 }

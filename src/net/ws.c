@@ -61,12 +61,8 @@ static void settle(struct ws *w, unsigned code, struct str reason)
 
 /* -- sending -- */
 
-/* One frame in one write: head and payload leave together or not at all. */
-static enum err send_frame(struct ws *w, enum ws_op op, struct str payload)
+static size_t write_frame(struct ws *w, uint8_t *frame, enum ws_op op, struct str payload)
 {
-    uint8_t stack[WS_FRAME_STACK_BYTES];
-    const size_t size_max = WS_HEAD_BYTES_MAX + payload.len;
-    uint8_t *frame = size_max <= sizeof(stack) ? stack : mem_alloc(size_max);
     uint8_t mask[4];
     if (w->client)
         rng_fill(loop_rng(w->loop), mask, sizeof(mask));
@@ -75,9 +71,21 @@ static enum err send_frame(struct ws *w, enum ws_op op, struct str payload)
         memcpy(frame + head, payload.p, payload.len);
     if (w->client)
         ws_mask(frame + head, payload.len, mask, 0);
-    enum err err = conn_write(w->conn, frame, head + payload.len);
-    if (frame != stack)
-        mem_free(frame);
+    return head + payload.len;
+}
+
+/* Head and payload leave together or not at all. */
+static enum err send_frame(struct ws *w, enum ws_op op, struct str payload)
+{
+    const size_t size_max = WS_HEAD_BYTES_MAX + payload.len;
+    uint8_t *frame = conn_room(w->conn, size_max);
+    if (frame) {
+        conn_commit(w->conn, write_frame(w, frame, op, payload));
+        return OK;
+    }
+    frame = mem_alloc(size_max);
+    enum err err = conn_write(w->conn, frame, write_frame(w, frame, op, payload));
+    mem_free(frame);
     return err;
 }
 

@@ -210,6 +210,70 @@ TEST(tls_bytes_go_both_ways_by_name)
     ping_pong(true, "localhost"); /* resolved; the first address may refuse */
 }
 
+/* One event writes several times: more than a cork holds, and one piece larger than it. */
+static void write_in_pieces(struct end *e)
+{
+    static uint8_t piece[LOOP_CORK_BYTES + 1];
+    uint32_t sum = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        size_t len = i == 20 ? sizeof(piece) : 1 + i * 40;
+        memset(piece, (int)i, len);
+        sum = add(sum, piece, len);
+        CHECK_INT(OK, conn_write(e->conn, piece, len));
+    }
+    uint8_t *room = conn_room(e->conn, 100);
+    CHECK(room != NULL);
+    room[0] = 'z'; /* built in place; less than asked for */
+    conn_commit(e->conn, 1);
+    e->sum = add(sum, room, 1);
+    conn_finish(e->conn);
+}
+
+static void pieces(bool tls)
+{
+    struct pair p;
+    CHECK(pair_open(&p, tls, "127.0.0.1"));
+    CHECK_INT(OK, conn_write(p.client.conn, "go", 2));
+    p.server.react = write_in_pieces;
+    CHECK(pair_run(&p));
+    pair_close(&p);
+    CHECK_INT(OK, p.client.why);
+    CHECK(p.client.got > LOOP_CORK_BYTES);
+    CHECK_INT(p.server.sum, p.client.sum);
+}
+
+TEST(what_is_written_in_pieces_arrives_in_order)
+{
+    pieces(false);
+    pieces(true);
+}
+
+static void say_twice(struct end *e)
+{
+    CHECK_INT(OK, conn_write(e->conn, "one", 3));
+    CHECK_INT(OK, conn_write(e->conn, "two", 3));
+}
+
+static void count_and_finish(struct end *e)
+{
+    e->drained++; /* reads */
+    if (e->got == 6)
+        conn_finish(e->conn);
+}
+
+TEST(what_one_event_writes_leaves_together)
+{
+    struct pair p;
+    CHECK(pair_open(&p, false, "127.0.0.1"));
+    CHECK_INT(OK, conn_write(p.client.conn, "go", 2));
+    p.server.react = say_twice;
+    p.client.react = count_and_finish;
+    CHECK(pair_run(&p));
+    pair_close(&p);
+    CHECK(strcmp(p.client.first, "onetwo") == 0);
+    CHECK_INT(1, p.client.drained);
+}
+
 /* -- verification -- */
 
 static void tls_refused(const char *host, const char *names, bool own_roots)
