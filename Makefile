@@ -1,6 +1,6 @@
 # The front door. Everything real is in CMakeLists.txt and scripts/.
 
-.PHONY: build run demo test bench fuzz deb deb-test format setup clean
+.PHONY: build run demo test bench fuzz deb deb-test live format setup clean
 
 build: setup
 	cmake --preset release >build/release.cmake.log 2>&1 || { cat build/release.cmake.log; exit 1; }
@@ -38,6 +38,10 @@ deb: build
 
 deb-test: deb
 	@sh test/deb/test.sh
+
+# Against the real OpenAI and Twilio where keys are set; says what it costs. See scripts/live.sh.
+live: build
+	@sh scripts/live.sh
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
