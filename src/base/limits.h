@@ -103,6 +103,8 @@
 #define LOOP_MAILBOX_MAX          4096    /* posts waiting for a loop; more means it is stuck */
 #define LOOP_READ_BYTES           65536   /* one read from a socket; the buffer is the loop's */
 #define LOOP_CORK_BYTES           16384   /* output gathered in one event: one TLS record */
+#define LOOP_SCRATCH_BYTES_MAX    1048576 /* one message being built */
+#define LOOP_SCRATCH_KEEP_BYTES   65536   /* of it, between messages */
 #define LOOP_CORKS_MAX            8       /* connections written to in one event; more go earlier */
 #define CONN_CONNECT_TIMEOUT_MS   5000    /* DNS + TCP + TLS; a caller waits no longer */
 #define CONN_ADDRESSES_MAX        8       /* addresses of one name that are tried */

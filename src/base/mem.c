@@ -90,6 +90,8 @@ void arena_fini(struct arena *a)
 
 void arena_reset(struct arena *a)
 {
+    if (a->used == 0) /* as after most steps: the block is not even looked at */
+        return;
     if (a->blocks) {
         /* Keep the oldest block: it has the standard size, later ones may be giants. */
         struct arena_block *keep = a->blocks, *prev = NULL;

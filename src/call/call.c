@@ -13,11 +13,12 @@ enum { SCRATCH_BYTES = 1 << 20, FX_FIRST = 16, NOTE_BYTES_MAX = 512 };
 
 void fx_add(struct call *c, struct call_fx fx)
 {
-    if (c->fx_count == c->fx_cap) {
-        c->fx_cap = c->fx_cap ? c->fx_cap * 2 : FX_FIRST;
-        c->fx = mem_realloc(c->fx, c->fx_cap * sizeof(*c->fx));
+    struct call_scratch *x = c->scratch;
+    if (x->fx_count == x->fx_cap) {
+        x->fx_cap = x->fx_cap ? x->fx_cap * 2 : FX_FIRST;
+        x->fx = mem_realloc(x->fx, x->fx_cap * sizeof(*x->fx));
     }
-    c->fx[c->fx_count++] = fx;
+    x->fx[x->fx_count++] = fx;
 }
 
 void fx_note(struct call *c, const char *name, const char *fmt, ...)
@@ -37,13 +38,14 @@ void fx_note(struct call *c, const char *name, const char *fmt, ...)
 
 static void fx_event(struct call *c, enum call_fx_type type, const struct rt_event *ev)
 {
-    buf_reset(&c->text);
-    rt_event_write(&c->text, ev);
-    if (!buf_ok(&c->text)) {
+    struct buf *text = &c->scratch->text;
+    buf_reset(text);
+    rt_event_write(text, ev);
+    if (!buf_ok(text)) {
         fx_note(c, "call.event_too_large", "type=%s", rt_type_name(ev->type));
         return;
     }
-    fx_add(c, (struct call_fx){.type = type, .text = scratch_str(c, buf_str(&c->text))});
+    fx_add(c, (struct call_fx){.type = type, .text = scratch_str(c, buf_str(text))});
 }
 
 void fx_engine(struct call *c, const struct rt_event *ev)
@@ -71,12 +73,48 @@ struct str keep_str(struct call *c, struct str s)
 
 struct str scratch_str(struct call *c, struct str s)
 {
-    return str_n(arena_strndup(&c->scratch, s.p, s.len), s.len);
+    return str_n(arena_strndup(&c->scratch->arena, s.p, s.len), s.len);
 }
 
 int64_t stream_ms(const struct call *c, int64_t at_us)
 {
     return c->stream_us == NO_TIME ? 0 : (at_us - c->stream_us) / 1000;
+}
+
+/* -- scratch -- */
+
+static void scratch_init(struct call_scratch *x)
+{
+    arena_init(&x->arena, SCRATCH_BYTES);
+    buf_init(&x->text, CALL_EVENT_BYTES_MAX);
+}
+
+static void scratch_fini(struct call_scratch *x)
+{
+    buf_fini(&x->text);
+    mem_free(x->fx);
+    arena_fini(&x->arena);
+}
+
+struct call_scratch *call_scratch_new(void)
+{
+    struct call_scratch *x = mem_zalloc(sizeof(*x));
+    scratch_init(x);
+    return x;
+}
+
+void call_scratch_free(struct call_scratch *x)
+{
+    if (!x)
+        return;
+    scratch_fini(x);
+    mem_free(x);
+}
+
+void call_share_scratch(struct call *c, struct call_scratch *x)
+{
+    scratch_fini(&c->own);
+    c->scratch = x;
 }
 
 /* -- life -- */
@@ -99,8 +137,8 @@ struct call *call_new(const struct call_config *config)
 {
     struct call *c = mem_zalloc(sizeof(*c));
     arena_init(&c->arena, CALL_ARENA_BYTES_MAX);
-    arena_init(&c->scratch, SCRATCH_BYTES);
-    buf_init(&c->text, CALL_EVENT_BYTES_MAX);
+    scratch_init(&c->own);
+    c->scratch = &c->own;
     copy_config(c, config);
     c->heard_all = true;
     return c;
@@ -112,9 +150,7 @@ void call_free(struct call *c)
         return;
     for (struct call_item *item = c->items; item; item = item->next)
         buf_fini(&item->words);
-    buf_fini(&c->text);
-    mem_free(c->fx);
-    arena_fini(&c->scratch);
+    scratch_fini(&c->own);
     arena_fini(&c->arena);
     mem_free(c);
 }
@@ -285,8 +321,8 @@ static void dispatch(struct call *c, const struct call_input *in)
 
 struct call_effects call_step(struct call *c, const struct call_input *in)
 {
-    c->fx_count = 0;
-    arena_reset(&c->scratch);
+    c->scratch->fx_count = 0;
+    arena_reset(&c->scratch->arena);
     if (c->phase == PHASE_ENDED)
         return (struct call_effects){0};
     if (in->at_us > c->now)
@@ -302,7 +338,7 @@ struct call_effects call_step(struct call *c, const struct call_input *in)
         call_finish(c, STR("limit"));
     }
     c->in = NULL;
-    return (struct call_effects){.fx = c->fx, .count = c->fx_count};
+    return (struct call_effects){.fx = c->scratch->fx, .count = c->scratch->fx_count};
 }
 
 /* -- reading -- */

@@ -189,6 +189,16 @@ struct call *call_new(const struct call_config *config);
 /* NULL-safe. */
 void call_free(struct call *c);
 
+/* What one step needs and the next forgets: the list of effects and the texts in them. A call has
+ * its own unless it is told, before its first step, to share one: calls stepped by one thread, one
+ * at a time, then walk through the same few cache lines. Effects are valid until any of them takes
+ * its next step. `x` must outlive the call. */
+struct call_scratch;
+struct call_scratch *call_scratch_new(void);
+/* NULL-safe. */
+void call_scratch_free(struct call_scratch *x);
+void call_share_scratch(struct call *c, struct call_scratch *x);
+
 /*
  * Takes one input and returns what to do, valid until the next call_step. Times must not go back;
  * an input that is older than the last is taken as happening at the last one's time. After

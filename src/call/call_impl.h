@@ -100,9 +100,16 @@ struct turn_clock {
     int64_t speech_end_us, turn_end_us, engine_first_us;
 };
 
+struct call_scratch {
+    struct arena arena;
+    struct call_fx *fx; /* the effects of the step */
+    size_t fx_count, fx_cap;
+    struct buf text; /* for building messages */
+};
+
 struct call {
-    struct arena arena;   /* for the call's life */
-    struct arena scratch; /* for one step */
+    struct arena arena;                /* for the call's life */
+    struct call_scratch own, *scratch; /* for one step; `scratch` may be shared */
     struct call_config config;
     int64_t now;
     enum phase phase;
@@ -110,9 +117,6 @@ struct call {
     int64_t ended_us;
     const struct call_input *in;
 
-    struct call_fx *fx;
-    size_t fx_count, fx_cap;
-    struct buf text; /* scratch for building messages */
     int64_t timer_at[CALL_TIMER_COUNT];
 
     /* voice.c */
@@ -177,6 +181,7 @@ struct call {
 
     /* script.c */
     struct call_item *items, *last_item;
+    struct call_item *unstored; /* those before it are stored; NULL = all */
     uint32_t item_count;
     struct call_item *charged; /* the last response's usage went here */
     int64_t cost_nanousd;

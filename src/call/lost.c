@@ -178,8 +178,9 @@ void lost_resume(struct call *c)
         enum closing kind = c->closing;
         c->closing = CLOSING_NO;
         c->phase = PHASE_TALKING;
-        manners_close(c, kind, arena_strndup(&c->scratch, c->close_reason.p, c->close_reason.len),
-                      arena_strndup(&c->scratch, c->farewell.p, c->farewell.len),
+        manners_close(c, kind,
+                      arena_strndup(&c->scratch->arena, c->close_reason.p, c->close_reason.len),
+                      arena_strndup(&c->scratch->arena, c->farewell.p, c->farewell.len),
                       c->closing_protected);
         return;
     }

@@ -225,7 +225,7 @@ void manners_transcript(struct call *c, const struct call_item *item)
 {
     if (c->config.emergency_words[0] == '\0' || c->emergency_said || item->text.len == 0)
         return;
-    char *low = arena_strndup(&c->scratch, item->text.p, item->text.len);
+    char *low = arena_strndup(&c->scratch->arena, item->text.p, item->text.len);
     for (char *p = low; *p; p++)
         if (*p >= 'A' && *p <= 'Z')
             *p = (char)(*p - 'A' + 'a');

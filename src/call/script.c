@@ -6,8 +6,8 @@
 
 struct call_item *script_find(struct call *c, struct str id)
 {
-    /* Events concern the last few items, so most searches could stop early from the end; a call has
-     * few enough items that the walk does not show in a profile. */
+    if (c->last_item && str_eq(c->last_item->id, id)) /* as nearly always: ids are unique */
+        return c->last_item;
     for (struct call_item *item = c->items; item; item = item->next)
         if (str_eq(item->id, id))
             return item;
@@ -37,6 +37,8 @@ struct call_item *script_add(struct call *c, struct str id, enum call_role role)
     else
         c->items = item;
     c->last_item = item;
+    if (!c->unstored)
+        c->unstored = item;
     c->item_count++;
     return item;
 }

@@ -155,7 +155,9 @@ static void settle_item(struct call_item *item, uint64_t heard_position)
 void voice_settle(struct call *c, bool all)
 {
     uint64_t heard = playhead_heard(&c->playhead, c->now);
-    for (struct call_item *item = c->items; item; item = item->next) {
+    while (c->unstored && c->unstored->stored)
+        c->unstored = c->unstored->next;
+    for (struct call_item *item = c->unstored; item; item = item->next) {
         if (item->stored)
             continue;
         if (item->role != CALL_ROLE_CALLER && !item->settled) {

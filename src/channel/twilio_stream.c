@@ -11,8 +11,6 @@
 #include "net/ws.h"
 #include "proto/twilio_msg.h"
 
-enum { OUT_KEEP_BYTES = 8192 }; /* a message of 0.7 s; larger buffers are given back */
-
 enum state {
     STATE_CONNECTING, /* waits for `connected` */
     STATE_STARTING,   /* waits for `start` */
@@ -34,7 +32,6 @@ struct stream {
     int64_t sequence; /* of the last message, or -1 */
     unsigned bad;
     uint64_t other, gaps, dropped;
-    struct buf out; /* the message being built; kept between messages */
 };
 
 static struct stream *stream_of(struct channel *ch)
@@ -44,14 +41,9 @@ static struct stream *stream_of(struct channel *ch)
 
 /* -- towards Twilio -- */
 
-static enum err send_out(struct stream *s, enum ws_class cls)
+static enum err send_out(struct stream *s, const struct buf *out, enum ws_class cls)
 {
-    enum err err = buf_ok(&s->out) ? ws_send_text(s->ws, buf_str(&s->out), cls) : ERR_LIMIT;
-    if (s->out.cap > OUT_KEEP_BYTES)
-        buf_release(&s->out);
-    else
-        buf_reset(&s->out);
-    return err;
+    return buf_ok(out) ? ws_send_text(s->ws, buf_str(out), cls) : ERR_LIMIT;
 }
 
 static enum err stream_send_audio(struct channel *ch, struct str payload)
@@ -59,8 +51,9 @@ static enum err stream_send_audio(struct channel *ch, struct str payload)
     struct stream *s = stream_of(ch);
     if (s->state != STATE_RUNNING)
         return ERR_CLOSED;
-    twilio_write_media(&s->out, str_of(s->stream_sid), payload);
-    enum err err = send_out(s, WS_AUDIO);
+    struct buf *out = loop_scratch(ws_loop(s->ws));
+    twilio_write_media(out, str_of(s->stream_sid), payload);
+    enum err err = send_out(s, out, WS_AUDIO);
     if (err == ERR_LIMIT) {
         twilio_count(&s->owner->count.audio_dropped, 1);
         if (s->dropped++ == 0)
@@ -77,8 +70,9 @@ static enum err stream_send_mark(struct channel *ch, uint32_t number)
         return ERR_CLOSED;
     char name[16];
     int len = snprintf(name, sizeof(name), "m%" PRIu32, number);
-    twilio_write_mark(&s->out, str_of(s->stream_sid), str_n(name, (size_t)len));
-    return send_out(s, WS_CONTROL);
+    struct buf *out = loop_scratch(ws_loop(s->ws));
+    twilio_write_mark(out, str_of(s->stream_sid), str_n(name, (size_t)len));
+    return send_out(s, out, WS_CONTROL);
 }
 
 static enum err stream_clear(struct channel *ch)
@@ -86,8 +80,9 @@ static enum err stream_clear(struct channel *ch)
     struct stream *s = stream_of(ch);
     if (s->state != STATE_RUNNING)
         return ERR_CLOSED;
-    twilio_write_clear(&s->out, str_of(s->stream_sid));
-    return send_out(s, WS_CONTROL);
+    struct buf *out = loop_scratch(ws_loop(s->ws));
+    twilio_write_clear(out, str_of(s->stream_sid));
+    return send_out(s, out, WS_CONTROL);
 }
 
 /* Starts the end; on_ws_closed does the rest. `reason` NULL = the other side's doing or ours. */
@@ -295,7 +290,6 @@ static void on_ws_closed(void *ctx, unsigned code, struct str reason)
     s->state = STATE_ENDED;
     tell_closed(s, why);
     loop_timer_free(s->start_timer);
-    buf_fini(&s->out);
     mem_free(s);
 }
 
@@ -326,7 +320,6 @@ void twilio_on_stream(void *ctx, struct http_exchange *ex)
     s->base.ops = &ops;
     s->owner = t;
     s->sequence = -1;
-    buf_init(&s->out, TWILIO_AUDIO_OUT_BYTES_MAX);
     if (http_upgrade(ex, &opts, NULL, &events, s, &s->ws)) {
         mem_free(s); /* answered by http_upgrade */
         return;

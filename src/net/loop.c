@@ -30,6 +30,8 @@ struct loop {
     uint8_t *corks[LOOP_CORKS_MAX]; /* the ones not lent; the last given is lent first */
     size_t corks_count, corks_made;
 
+    struct buf scratch;
+
     struct call_later *deferred, **deferred_tail;
     size_t jobs; /* accepted by a worker pool, `done` not yet run */
 
@@ -199,6 +201,7 @@ enum err loop_open(struct loop **out, unsigned index)
     uv_prepare_start(&l->prepare, on_prepare);
     l->prepare.data = l;
     l->flush_tail = &l->flush;
+    buf_init(&l->scratch, LOOP_SCRATCH_BYTES_MAX);
     l->wake.data = l;
     l->idle.data = l;
     l->index = index;
@@ -255,6 +258,7 @@ void loop_close(struct loop *l)
     ASSERT(!l->flush && l->corks_count == l->corks_made);
     for (size_t i = 0; i < l->corks_count; i++)
         mem_free(l->corks[i]);
+    buf_fini(&l->scratch);
     pthread_mutex_destroy(&l->lock);
     mem_free(l);
 }
@@ -300,6 +304,15 @@ unsigned loop_index(const struct loop *l)
 struct rng *loop_rng(struct loop *l)
 {
     return &l->rng;
+}
+
+struct buf *loop_scratch(struct loop *l)
+{
+    loop_assert_thread(l);
+    if (l->scratch.cap > LOOP_SCRATCH_KEEP_BYTES)
+        buf_release(&l->scratch);
+    buf_reset(&l->scratch);
+    return &l->scratch;
 }
 
 uv_loop_t *loop_uv(struct loop *l)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -45,6 +46,8 @@ int64_t loop_now_us(struct loop *l);
 unsigned loop_index(const struct loop *l);
 /* The loop's CSPRNG (masks, keys, tokens). */
 struct rng *loop_rng(struct loop *l);
+/* A buffer to build one message in, which is sent before anything else is called. */
+struct buf *loop_scratch(struct loop *l);
 uv_loop_t *loop_uv(struct loop *l);
 /* ASSERTs that the caller is the loop's thread (once loop_run has started). */
 void loop_assert_thread(const struct loop *l);

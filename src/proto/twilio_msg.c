@@ -23,10 +23,10 @@ static struct twilio_msg empty(enum twilio_msg_type type)
                                .channels = -1};
 }
 
-/* -- the fast path: a media message of plain members ------------------------------------------ */
+/* -- the fast path: a media or mark message of plain members ---------------------------------- */
 
 enum { SEEN_EVENT = 1, SEEN_SID = 2, SEEN_SEQUENCE = 4, SEEN_MEDIA = 8 };
-enum { SEEN_PAYLOAD = 16, SEEN_TRACK = 32, SEEN_CHUNK = 64, SEEN_TIME = 128 };
+enum { SEEN_PAYLOAD = 16, SEEN_TRACK = 32, SEEN_CHUNK = 64, SEEN_TIME = 128, SEEN_MARK = 256 };
 
 /* Twilio writes its numbers as strings of digits. */
 static bool digits(struct str s, int64_t *out)
@@ -71,11 +71,30 @@ static bool scan_media_object(struct scan *s, struct twilio_msg *m, unsigned *se
     }
 }
 
-/* False: not a plain media message; the full parser decides what it is. */
-static bool scan_media(struct twilio_msg *m, struct str text)
+/* {"name": "..."} and nothing else. */
+static bool scan_mark_object(struct scan *s, struct twilio_msg *m)
+{
+    struct scan_member v;
+    if (scan_next(s, &v) != SCAN_STRING || !SCAN_KEY_IS(v, "name") || v.text.len == 0)
+        return false;
+    m->mark = v.text;
+    return scan_next(s, &v) == SCAN_END;
+}
+
+/* The event's name, which may stand before or behind what it names. */
+static bool scan_event(struct twilio_msg *m, struct str name)
+{
+    if (str_eq(name, STR("mark")))
+        m->type = TWILIO_MARK;
+    return m->type == TWILIO_MARK || str_eq(name, STR("media"));
+}
+
+/* False: not a plain message of these two; the full parser decides what it is. */
+static bool scan_frame(struct twilio_msg *m, struct str text)
 {
     struct scan s;
     unsigned seen = 0;
+    *m = empty(TWILIO_MEDIA);
     if (!scan_begin(&s, text))
         return false;
     for (;;) {
@@ -86,8 +105,10 @@ static bool scan_media(struct twilio_msg *m, struct str text)
         bool ok = false;
         if (kind == SCAN_OBJECT && SCAN_KEY_IS(v, "media")) {
             ok = once(&seen, SEEN_MEDIA) && scan_media_object(&s, m, &seen);
+        } else if (kind == SCAN_OBJECT && SCAN_KEY_IS(v, "mark")) {
+            ok = once(&seen, SEEN_MARK) && scan_mark_object(&s, m);
         } else if (kind == SCAN_STRING && SCAN_KEY_IS(v, "event")) {
-            ok = once(&seen, SEEN_EVENT) && str_eq(v.text, STR("media"));
+            ok = once(&seen, SEEN_EVENT) && scan_event(m, v.text);
         } else if (kind == SCAN_STRING && SCAN_KEY_IS(v, "sequenceNumber")) {
             ok = once(&seen, SEEN_SEQUENCE) && digits(v.text, &m->sequence);
         } else if (kind == SCAN_STRING && SCAN_KEY_IS(v, "streamSid")) {
@@ -97,8 +118,9 @@ static bool scan_media(struct twilio_msg *m, struct str text)
         if (!ok)
             return false;
     }
-    unsigned need = SEEN_EVENT | SEEN_SID | SEEN_MEDIA;
-    return (seen & need) == need && scan_done(&s);
+    unsigned need = SEEN_EVENT | SEEN_SID | (m->type == TWILIO_MARK ? SEEN_MARK : SEEN_MEDIA);
+    unsigned both = SEEN_MARK | SEEN_MEDIA;
+    return (seen & need) == need && (seen & both) != both && scan_done(&s);
 }
 
 /* -- the full parser -------------------------------------------------------------------------- */
@@ -287,8 +309,8 @@ static enum err parse_full(struct twilio_msg *out, struct str text, struct err_d
 
 enum err twilio_msg_parse(struct twilio_msg *out, struct str text, struct err_detail *detail)
 {
-    struct twilio_msg m = empty(TWILIO_MEDIA);
-    if (scan_media(&m, text)) {
+    struct twilio_msg m;
+    if (scan_frame(&m, text)) {
         *out = m;
         return OK;
     }
@@ -303,8 +325,8 @@ enum err twilio_msg_parse(struct twilio_msg *out, struct str text, struct err_de
 
 enum err twilio_msg_parse_reply(struct twilio_msg *out, struct str text, struct err_detail *detail)
 {
-    struct twilio_msg m = empty(TWILIO_MEDIA);
-    if (!scan_media(&m, text)) {
+    struct twilio_msg m;
+    if (!scan_frame(&m, text)) {
         enum err err = parse_full(&m, text, detail);
         if (err)
             return err;

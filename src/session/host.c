@@ -76,11 +76,13 @@ enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detai
     ASSERT(index < HOST_LOOPS_MAX && !h->parts[index]);
     struct host_part *part = mem_zalloc(sizeof(*part));
     *part = (struct host_part){.host = h, .loop = l};
+    session_scratch_init(&part->scratch);
     enum err err = load_default_business(part, detail);
     if (err == OK)
         err = journal_open(&part->journal, l, h->env.journal_dir, detail);
     if (err != OK) {
         store_req_free(part->default_business);
+        session_scratch_fini(&part->scratch);
         mem_free(part);
         return err;
     }
@@ -105,6 +107,7 @@ static void part_gone(void *ctx)
         mem_free(a);
     }
     store_req_free(part->default_business);
+    session_scratch_fini(&part->scratch);
     mem_free(part);
     on_closed(on_closed_ctx);
 }

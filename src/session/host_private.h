@@ -38,7 +38,17 @@ struct host_aftermath {
     int64_t until_us;
 };
 
+/* For one input of one call at a time, whichever: memory that idle calls need not hold, and that
+ * stays in the cache when many calls take turns. */
+struct session_scratch {
+    struct buf record, lines; /* of the journal */
+    struct buf message;       /* to the carrier or the engine */
+    struct call_scratch *call;
+    bool busy; /* a step is under way: another must not begin */
+};
+
 struct host_part {
+    struct session_scratch scratch;
     struct host *host;
     struct loop *loop;
     struct journal *journal;
@@ -88,6 +98,10 @@ void host_engine_failed(struct host_part *part, uint32_t index);
 /* The process's index of a call's engine, by its name: a call may be older than the process.
  * CALL_ENGINES_MAX if it is gone. */
 uint32_t host_engine_index(const struct host *h, const char *name);
+
+/* session.c */
+void session_scratch_init(struct session_scratch *x);
+void session_scratch_fini(struct session_scratch *x);
 
 /* A session frees itself: forgets it and remembers what the carrier may still ask. */
 void host_session_gone(struct host_part *part, struct session *s);

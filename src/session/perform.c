@@ -14,8 +14,8 @@
 
 static void play(struct session *s, const struct call_fx *fx)
 {
-    voiceq_take(&s->voice, fx->len, fx->pad, &s->message);
-    if (!s->channel || channel_send_audio(s->channel, buf_str(&s->message)) != OK)
+    voiceq_take(&s->voice, fx->len, fx->pad, &s->part->scratch.message);
+    if (!s->channel || channel_send_audio(s->channel, buf_str(&s->part->scratch.message)) != OK)
         s->dropped[CALL_DROPPED_TO_CHANNEL] += fx->len + fx->pad;
 }
 
@@ -23,10 +23,10 @@ static void play(struct session *s, const struct call_fx *fx)
 
 static void append_caller(struct session *s, struct str base64, uint32_t len)
 {
-    buf_reset(&s->message);
-    rt_write_append(&s->message, base64);
+    buf_reset(&s->part->scratch.message);
+    rt_write_append(&s->part->scratch.message, base64);
     if (!s->link || !s->link->engine ||
-        engine_send(s->link->engine, buf_str(&s->message), ENGINE_AUDIO) != OK)
+        engine_send(s->link->engine, buf_str(&s->part->scratch.message), ENGINE_AUDIO) != OK)
         s->dropped[CALL_DROPPED_TO_ENGINE] += len;
 }
 
@@ -284,11 +284,11 @@ static void end(struct session *s)
     LOG_INFO(s->id, "call.ended", "reason=\"%.*s\" duration_ms=%lld turns=%u engine=%.*s",
              STR_FMT(st.end_reason), (long long)st.duration_ms, st.turns, STR_FMT(st.engine));
     store_end(s, &st);
-    buf_reset(&s->message);
-    write_end(s, &st, &s->message);
+    buf_reset(&s->part->scratch.message);
+    write_end(s, &st, &s->part->scratch.message);
     s->open++;
     if (s->journal)
-        journal_call_end(s->journal, buf_str(&s->message), loop_now_us(s->part->loop),
+        journal_call_end(s->journal, buf_str(&s->part->scratch.message), loop_now_us(s->part->loop),
                          on_journal_done, s);
     else
         loop_defer(s->part->loop, on_journal_done, s);

@@ -15,7 +15,7 @@
 #endif
 
 /* A prompt or a long event is seldom; what it needed is given back. */
-enum { KEEP_BYTES = 8 << 10 };
+enum { KEEP_BYTES = 64 << 10 };
 
 static void buf_done(struct buf *b)
 {
@@ -25,31 +25,47 @@ static void buf_done(struct buf *b)
         buf_reset(b);
 }
 
+void session_scratch_init(struct session_scratch *x)
+{
+    buf_init(&x->record, CALL_EVENT_BYTES_MAX * 16); /* one engine event as it arrived */
+    buf_init(&x->lines, CALL_EVENT_BYTES_MAX * 4);
+    buf_init(&x->message, CALL_EVENT_BYTES_MAX);
+    x->call = call_scratch_new();
+}
+
+void session_scratch_fini(struct session_scratch *x)
+{
+    buf_fini(&x->record);
+    buf_fini(&x->lines);
+    buf_fini(&x->message);
+    call_scratch_free(x->call);
+}
+
 /* -- the heart: one input at a time -- */
 
 static void append_input(struct session *s, const struct call_input *in)
 {
     if (!s->journal)
         return;
-    call_input_write(&s->record, in, s->config.recording);
-    journal_append(s->journal, (uint16_t)(JOURNAL_INPUT + in->type), in->at_us, buf_str(&s->record),
-                   STR_NONE);
-    buf_done(&s->record);
+    call_input_write(&s->part->scratch.record, in, s->config.recording);
+    journal_append(s->journal, (uint16_t)(JOURNAL_INPUT + in->type), in->at_us,
+                   buf_str(&s->part->scratch.record), STR_NONE);
+    buf_done(&s->part->scratch.record);
 }
 
 static void append_effects(struct session *s, int64_t at_us, const struct call_effects *effects)
 {
     if (effects->count == 0 || !s->journal)
         return;
-    uint32_t digest = call_effects_digest(effects, &s->lines);
+    uint32_t digest = call_effects_digest(effects, &s->part->scratch.lines);
     char crc[4];
     for (int i = 0; i < 4; i++)
         crc[i] = (char)(digest >> (8 * i));
     /* Forwarded caller audio is no fact of its own: the input before it says it all. */
     bool forwarded = effects->count == 1 && effects->fx[0].type == CALL_FX_ENGINE_APPEND;
     journal_append(s->journal, JOURNAL_EFFECTS, at_us, str_n(crc, sizeof(crc)),
-                   forwarded ? STR_NONE : buf_str(&s->lines));
-    buf_done(&s->lines);
+                   forwarded ? STR_NONE : buf_str(&s->part->scratch.lines));
+    buf_done(&s->part->scratch.lines);
 }
 
 static void step(struct session *s, struct call_input *in)
@@ -63,10 +79,11 @@ static void step(struct session *s, struct call_input *in)
 
 void session_feed(struct session *s, struct call_input *in)
 {
-    ASSERT(!s->feeding); /* nothing we call may call back from inside */
+    struct session_scratch *scratch = &s->part->scratch;
+    ASSERT(!scratch->busy); /* nothing we call may call back from inside */
     if (s->ended)
         return;
-    s->feeding = true;
+    scratch->busy = true;
     step(s, in);
     for (uint32_t which = 1; which <= CALL_DROPPED_TO_ENGINE && !s->ended; which++) {
         if (s->dropped[which] == 0)
@@ -76,7 +93,7 @@ void session_feed(struct session *s, struct call_input *in)
         s->dropped[which] = 0;
         step(s, &lost);
     }
-    s->feeding = false;
+    scratch->busy = false;
     session_arm_timer(s);
 }
 
@@ -105,7 +122,8 @@ void session_arm_timer(struct session *s)
         if (s->timer_at[t] && (next == 0 || s->timer_at[t] < next))
             next = s->timer_at[t];
     if (next == 0 || s->ended) {
-        loop_timer_cancel(s->timer);
+        if (s->armed_us)
+            loop_timer_cancel(s->timer);
         s->armed_us = 0;
         return;
     }
@@ -199,9 +217,6 @@ struct session *session_new(struct host_part *part, const struct call_config *co
     struct session *s = mem_zalloc(sizeof(*s));
     *s = (struct session){.part = part, .open = 1, .verdict = CHANNEL_HANGUP};
     arena_init(&s->mem, CALL_ARENA_BYTES_MAX);
-    buf_init(&s->record, CALL_EVENT_BYTES_MAX * 16); /* one engine event as it arrived */
-    buf_init(&s->lines, CALL_EVENT_BYTES_MAX * 4);
-    buf_init(&s->message, CALL_EVENT_BYTES_MAX);
     buf_init(&s->held, SESSION_HELD_BYTES_MAX);
 
     /* The session's own copy of the snapshot, by way of its journal form. */
@@ -215,6 +230,7 @@ struct session *session_new(struct host_part *part, const struct call_config *co
 
     s->timer = loop_timer_new(part->loop, on_timer, s);
     s->call = call_new(&s->config);
+    call_share_scratch(s->call, part->scratch.call);
     if (!part->host->env.no_journal)
         begin_journal(s);
 
@@ -234,9 +250,6 @@ void session_release(struct session *s)
     call_free(s->call);
     voiceq_clear(&s->voice);
     buf_fini(&s->held);
-    buf_fini(&s->message);
-    buf_fini(&s->lines);
-    buf_fini(&s->record);
     arena_fini(&s->mem);
     mem_free(s);
 }

@@ -45,8 +45,7 @@ struct session {
     struct arena mem;
     struct call_config config;
     char id[CALL_ID_TEXT];
-    struct journal_call *journal;      /* NULL: none is kept, or it has been given its end */
-    struct buf record, lines, message; /* scratch */
+    struct journal_call *journal; /* NULL: none is kept, or it has been given its end */
     struct channel *channel;
     bool had_channel;
     struct engine_link *link;
@@ -61,7 +60,6 @@ struct session {
     struct tool_slot *tools;
     uint32_t dropped[3];     /* by enum call_dropped; fed back after the effects */
     int64_t charged_nanousd; /* of the call's cost: told to the host */
-    bool feeding;
     bool ended;
     unsigned open; /* channel, engines, deferred work, journal copy: frees itself at 0 */
     enum channel_verdict verdict;

@@ -57,6 +57,46 @@ TEST(media_takes_the_fast_path_in_any_order_and_the_slow_one_alike)
     }
 }
 
+TEST(a_mark_takes_the_fast_path_in_any_order_and_the_slow_one_alike)
+{
+    static const struct {
+        const char *text;
+        bool fast;
+    } cases[] = {
+        {"{\"event\":\"mark\",\"sequenceNumber\":\"60\",\"streamSid\":\"MZ1\",\"mark\":{\"name\":"
+         "\"m1\"}}",
+         true},
+        {"{\"mark\":{\"name\":\"m1\"},\"streamSid\":\"MZ1\",\"sequenceNumber\":\"60\",\"event\":"
+         "\"mark\"}",
+         true},
+        {"{\"event\":\"mark\",\"sequenceNumber\":\"60\",\"streamSid\":\"MZ1\",\"mark\":{\"name\":"
+         "\"m\\u0031\"}}",
+         false},
+        {"{\"event\":\"mark\",\"sequenceNumber\":\"60\",\"streamSid\":\"MZ1\",\"mark\":{\"name\":"
+         "\"m1\","
+         "\"new\":1}}",
+         false},
+        {"{\"event\":\"mark\",\"sequenceNumber\":\"60\",\"streamSid\":\"MZ1\",\"mark\":{\"name\":"
+         "\"m1\"},"
+         "\"media\":{\"payload\":\"\"}}",
+         false},
+    };
+    struct twilio_msg m;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        CHECK_INT(OK, twilio_msg_parse(&m, str_of(cases[i].text), NULL));
+        CHECK_INT(cases[i].fast, m.root == NULL);
+        CHECK_INT(TWILIO_MARK, m.type);
+        CHECK(str_eq(m.mark, STR("m1")) && str_eq(m.stream_sid, STR("MZ1")));
+        CHECK_INT(60, m.sequence);
+        twilio_msg_fini(&m);
+    }
+    /* A mark without its object is not taken for the medium it carries. */
+    CHECK(twilio_msg_parse(&m,
+                           STR("{\"event\":\"mark\",\"streamSid\":\"MZ1\","
+                               "\"media\":{\"payload\":\"\"}}"),
+                           NULL) == ERR_INVALID);
+}
+
 TEST(the_other_events_of_the_carrier)
 {
     struct twilio_msg m;
