@@ -138,6 +138,7 @@
 #define STT_DECODERS_MAX       16           /* kept; about 7 MB each */
 #define STT_UTTERANCE_MS_MAX   30000        /* nobody asks a question for half a minute */
 #define STT_TEXT_BYTES_MAX     2048         /* of one utterance */
+#define TTS_AT_ONCE            2            /* sentences of one voice: the live workers */
 #define TTS_SENTENCE_BYTES_MAX 1000         /* a minute of speech */
 
 /* -- call -- */

@@ -293,6 +293,8 @@ void local_driver_close(struct engine_driver *driver)
     struct local_driver *d = driver->driver;
     if (!d)
         return;
+    LOG_INFO(NULL, "local.sounds", "hits=%" PRIu64 " misses=%" PRIu64 " kept=%zu bytes=%zu",
+             d->sounds.hits, d->sounds.misses, d->sounds.count, d->sounds.bytes);
     local_models_free(d);
     local_sounds_fini(&d->sounds);
     stt_close(d->stt);

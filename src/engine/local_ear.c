@@ -229,6 +229,7 @@ void local_ear_pump(struct local_engine *e)
     ear->job = (struct worker_job){.work = work, .done = done};
     ear->finish = t && t->ended;
     ear->guess = guess;
+    ear->job.urgent = ear->finish || guess;
     struct buf spare = ear->pcm;
     buf_reset(&spare);
     if (t) {

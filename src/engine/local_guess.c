@@ -65,7 +65,7 @@ static void prepare(struct local_engine *e)
     buf_reset(&g->text);
     buf_put_str(&g->text, sentence);
     g->say = local_speak_say(e, g->reply.speed, buf_str(&g->text));
-    g->job = (struct worker_job){.work = work, .done = done};
+    g->job = (struct worker_job){.work = work, .done = done, .urgent = true};
     if (worker_submit(e->driver->pool, e->loop, &g->job) != OK)
         return;
     g->busy = true;

@@ -241,7 +241,9 @@ struct local_say local_speak_say(const struct local_engine *e, unsigned speed, s
 static bool say(struct local_engine *e, struct str sentence)
 {
     struct local_mouth *m = &e->mouth;
-    m->job = (struct worker_job){.work = work, .done = done};
+    /* Nobody hears anything before the first sentence; the next one has as long as that lasts. */
+    m->job =
+        (struct worker_job){.work = work, .done = done, .urgent = e->response.audio_bytes == 0};
     m->driver = e->driver;
     m->response = e->response.number;
     buf_reset(&m->text);

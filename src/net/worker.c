@@ -21,6 +21,7 @@ struct worker_pool {
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t more;
     struct worker_job *first, **tail;
+    struct worker_job **urgent_tail; /* where the next urgent one goes */
     size_t queued;
     bool closing;
 };
@@ -39,6 +40,8 @@ static void *run(void *arg)
         p->first = job->next;
         if (!p->first)
             p->tail = &p->first;
+        if (p->urgent_tail == &job->next)
+            p->urgent_tail = &p->first;
         p->queued--;
         pthread_mutex_unlock(&p->lock);
         job->work(job);
@@ -58,7 +61,7 @@ enum err worker_pool_open(struct worker_pool **out, const char *name, unsigned t
         p->name[0] = '\0';
     p->queue_max = queue_max;
     p->threads = mem_zalloc(threads * sizeof(*p->threads));
-    p->tail = &p->first;
+    p->tail = p->urgent_tail = &p->first;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->more, NULL);
 
@@ -102,7 +105,6 @@ enum err worker_submit(struct worker_pool *p, struct loop *l, struct worker_job 
 {
     ASSERT(job->work && job->done);
     job->loop = l;
-    job->next = NULL;
     pthread_mutex_lock(&p->lock);
     if (p->closing || p->queued == p->queue_max) {
         enum err err = p->closing ? ERR_CLOSED : ERR_LIMIT;
@@ -110,8 +112,13 @@ enum err worker_submit(struct worker_pool *p, struct loop *l, struct worker_job 
         return err;
     }
     loop_job_started(l); /* before a thread can complete it */
-    *p->tail = job;
-    p->tail = &job->next;
+    struct worker_job **at = job->urgent ? p->urgent_tail : p->tail;
+    job->next = *at;
+    *at = job;
+    if (at == p->tail)
+        p->tail = &job->next;
+    if (job->urgent)
+        p->urgent_tail = &job->next;
     p->queued++;
     pthread_cond_signal(&p->more);
     pthread_mutex_unlock(&p->lock);

@@ -12,6 +12,7 @@
 #ifndef NET_WORKER_H
 #define NET_WORKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -24,6 +25,7 @@ typedef void worker_fn(struct worker_job *job);
 struct worker_job {
     worker_fn *work;
     worker_fn *done; /* exactly one call for every job accepted; frees the job if it is heap */
+    bool urgent;     /* goes before all that are not; in order among themselves */
     /* private */
     struct loop *loop;
     struct worker_job *next;

@@ -11,7 +11,9 @@
 #include "base/mem.h"
 #include "speech/normalise.h"
 
-/* The voices' libraries have no headers. */
+/* The voices' libraries have no headers. What register_* made first it returns ever after, by way
+ * of these variables; emptied, it makes another one that shares nothing but constants. */
+extern cst_voice *cmu_us_slt_cg, *cmu_us_kal16_diphone, *cmu_us_rms_cg, *cmu_us_awb_cg;
 cst_voice *register_cmu_us_slt(const char *voxdir);
 cst_voice *register_cmu_us_kal16(const char *voxdir);
 cst_voice *register_cmu_us_rms(const char *voxdir);
@@ -28,19 +30,22 @@ enum {
 static const struct {
     const char *name;
     cst_voice *(*open)(const char *voxdir);
+    cst_voice **opened;
 } voices[TTS_VOICE_COUNT] = {
-    [TTS_SLT] = {"slt", register_cmu_us_slt},
-    [TTS_KAL16] = {"kal16", register_cmu_us_kal16},
-    [TTS_RMS] = {"rms", register_cmu_us_rms},
-    [TTS_AWB] = {"awb", register_cmu_us_awb},
+    [TTS_SLT] = {"slt", register_cmu_us_slt, &cmu_us_slt_cg},
+    [TTS_KAL16] = {"kal16", register_cmu_us_kal16, &cmu_us_kal16_diphone},
+    [TTS_RMS] = {"rms", register_cmu_us_rms, &cmu_us_rms_cg},
+    [TTS_AWB] = {"awb", register_cmu_us_awb, &cmu_us_awb_cg},
 };
 
 /* flite's voices are process-wide objects; so must be what guards them. */
 static pthread_once_t flite_once = PTHREAD_ONCE_INIT;
-static pthread_mutex_t register_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_mutex_t voice_lock[TTS_VOICE_COUNT] = {
-    PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
-    PTHREAD_MUTEX_INITIALIZER};
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static pthread_cond_t returned = PTHREAD_COND_INITIALIZER;
+static struct {
+    cst_voice *voice; /* NULL until it is needed */
+    bool out;
+} throats[TTS_VOICE_COUNT][TTS_AT_ONCE];
 
 static void init_flite(void)
 {
@@ -64,17 +69,46 @@ const char *tts_voice_name(enum tts_voice voice)
     return voices[voice].name;
 }
 
-/* The lock of the voice is held. Registering the first time builds the shared lexicon too. */
+/* Waits until one is free. The first one of all builds the lexicon that they share. */
+static int borrow(enum tts_voice voice)
+{
+    int i = 0;
+    pthread_mutex_lock(&lock);
+    while (throats[voice][i].out) {
+        if (++i == TTS_AT_ONCE) {
+            pthread_cond_wait(&returned, &lock);
+            i = 0;
+        }
+    }
+    throats[voice][i].out = true;
+    if (!throats[voice][i].voice) {
+        *voices[voice].opened = NULL;
+        throats[voice][i].voice = voices[voice].open(NULL);
+    }
+    pthread_mutex_unlock(&lock);
+    return i;
+}
+
+static void give_back(enum tts_voice voice, int i)
+{
+    pthread_mutex_lock(&lock);
+    throats[voice][i].out = false;
+    pthread_cond_broadcast(&returned);
+    pthread_mutex_unlock(&lock);
+}
+
 static cst_wave *synthesise(enum tts_voice voice, const char *text, unsigned speed_permille)
 {
     pthread_once(&flite_once, init_flite);
-    pthread_mutex_lock(&register_lock);
-    cst_voice *v = voices[voice].open(NULL);
-    pthread_mutex_unlock(&register_lock);
-    if (!v)
-        return NULL;
-    flite_feat_set_float(v->features, "duration_stretch", 1000.0f / (float)speed_permille);
-    return flite_text_to_wave(text, v);
+    int i = borrow(voice);
+    cst_voice *v = throats[voice][i].voice;
+    cst_wave *wave = NULL;
+    if (v) {
+        flite_feat_set_float(v->features, "duration_stretch", 1000.0f / (float)speed_permille);
+        wave = flite_text_to_wave(text, v);
+    }
+    give_back(voice, i);
+    return wave;
 }
 
 static int loudest(const int16_t *s, size_t count)
@@ -126,9 +160,7 @@ enum err tts_say(enum tts_voice voice, struct str sentence, unsigned speed_permi
         buf_fini(&text);
         return ERR_INVALID;
     }
-    pthread_mutex_lock(&voice_lock[voice]);
     cst_wave *wave = synthesise(voice, buf_cstr(&text), speed_permille);
-    pthread_mutex_unlock(&voice_lock[voice]);
     buf_fini(&text);
     if (!wave)
         return ERR_IO;

@@ -1,9 +1,8 @@
 /*
  * tts.h - the offline voices (flite), a sentence at a time.
  *
- * A voice of flite is one shared object of the process with per-voice settings on it, so saying a
- * sentence holds that voice's lock: callers run on workers, and the lock is held for some tens of
- * milliseconds. Sentences of different voices run side by side.
+ * A voice of flite is an object with settings on it that says one sentence at a time. The process
+ * keeps up to TTS_AT_ONCE of each voice; one more sentence waits some tens of milliseconds.
  *
  *   Units    mono int16 at TTS_HZ. Speed in permille, 1000 = natural.
  *   Memory   samples are the caller's: tts_audio_fini.

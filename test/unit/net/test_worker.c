@@ -26,13 +26,17 @@ struct job {
     struct worker_job job; /* first: a worker_job is a job */
     pthread_t worked, done;
     int worked_count, done_count, *left;
+    int turn; /* which one to be worked on it was, with one thread */
 };
+
+static _Atomic int turns;
 
 static void work(struct worker_job *w)
 {
     struct job *j = (struct job *)w;
     j->worked = pthread_self();
     j->worked_count++;
+    j->turn = ++turns;
 }
 
 static void work_behind_gate(struct worker_job *w)
@@ -112,6 +116,31 @@ TEST(a_full_queue_refuses_and_the_refused_job_is_never_called)
     for (int i = 0; i < 8; i++)
         ran += jobs[i].done_count;
     CHECK_INT(accepted, ran);
+}
+
+TEST(urgent_jobs_go_first_and_each_kind_in_its_order)
+{
+    struct loop *l;
+    struct worker_pool *p;
+    int left = 6;
+    struct job jobs[6];
+    CHECK_INT(OK, loop_open(&l, 0));
+    CHECK_INT(OK, worker_pool_open(&p, "test", 1, 8));
+    gate_set(false);
+    for (int i = 0; i < 6; i++) {
+        jobs[i] = (struct job){
+            .job = {.work = work_behind_gate, .done = done, .urgent = i == 2 || i == 3 || i == 5},
+            .left = &left};
+        CHECK_INT(OK, worker_submit(p, l, &jobs[i].job));
+    }
+    gate_set(true);
+    CHECK(net_test_run(l));
+    /* The first may have been taken before the others came. */
+    CHECK(jobs[2].turn < jobs[3].turn && jobs[3].turn < jobs[5].turn);
+    CHECK(jobs[5].turn < jobs[1].turn && jobs[1].turn < jobs[4].turn);
+    CHECK(jobs[0].turn < jobs[1].turn);
+    worker_pool_close(p);
+    loop_close(l);
 }
 
 TEST(closing_runs_what_is_queued_and_the_loop_hands_it_back)
