@@ -25,7 +25,7 @@ gzip -9n <CHANGELOG.md >$doc/CHANGELOG.md.gz
         "$(date -R -r CHANGELOG.md)"
 } | gzip -9n >$doc/changelog.gz
 install -m 644 docs/config.md docs/operations.md docs/twilio.md docs/engines.md docs/journal.md $doc/
-for example in Caddyfile nginx.conf prometheus-alerts.yml; do
+for example in Caddyfile nginx.conf prometheus-alerts.yml logrotate; do
     [ ! -e deploy/$example ] || install -m 644 deploy/$example $doc/examples/
 done
 [ -n "$(ls $doc/examples)" ] || rmdir $doc/examples

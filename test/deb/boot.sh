@@ -26,12 +26,14 @@ exec unshare --kill-child -m -p -f -u -i -n --propagation private sh -ec '
         mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts dev/pts
         ln -s pts/ptmx dev/ptmx
         ln -s /proc/self/fd dev/fd
-        for name in null zero full random urandom tty; do
-            : >dev/\$name
-            mount --bind /dev/\$name dev/\$name
-        done
-        : >dev/console
-        mount --bind /dev/null dev/console
+        # Nodes of its own: systemd changes the owner and mode of what it finds here.
+        mknod -m 666 dev/null c 1 3
+        mknod -m 666 dev/zero c 1 5
+        mknod -m 666 dev/full c 1 7
+        mknod -m 666 dev/random c 1 8
+        mknod -m 666 dev/urandom c 1 9
+        mknod -m 666 dev/tty c 5 0
+        mknod -m 600 dev/console c 1 3
         mkdir -p old
         pivot_root . old
         umount -l /old

@@ -142,6 +142,19 @@ call --say "What is your return policy?" >"$work/call3.log" 2>&1 ||
 tail -1 "$work/call3.log"
 inside runuser -u callee -- callee calls --data /var/lib/callee | tail -5
 
+say "backup and restore, as docs/operations.md says"
+inside sh -ec 'install -d -o callee -g callee -m 700 /var/backups/callee
+    runuser -u callee -- callee backup /var/backups/callee --data /var/lib/callee
+    systemctl stop callee
+    mv /var/lib/callee /var/lib/callee.old
+    install -d -o callee -g callee -m 750 /var/lib/callee
+    runuser -u callee -- callee restore /var/backups/callee --data /var/lib/callee
+    systemctl start callee' || fail "backup or restore"
+until_ok 10 "no answer after the restore" answers
+calls=$(inside runuser -u callee -- callee calls --data /var/lib/callee | wc -l)
+[ "$calls" -ge 3 ] || fail "$calls calls after the restore"
+inside rm -r /var/lib/callee.old /var/backups/callee
+
 say "remove: stopped, calls and settings stay"
 inside apt-get remove -y -qq callee >"$work/apt3.log" 2>&1 || { cat "$work/apt3.log"; fail remove; }
 answers >/dev/null && fail "still answers"
