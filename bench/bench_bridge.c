@@ -16,15 +16,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bridge/counters.h"
 #include "bridge/stage.h"
 
 enum { RESULTS_MAX = 48, ROUNDS_MAX = 99, CALLS_MAX = 4000, RIVAL_CALLS_MAX = 50 };
+enum { COUNTED_CALLS_MAX = 50, COUNTED_MS = 4000 };
 
 struct opts {
     struct stage_opts stage;
     const char *calls, *keep, *tls;
     int64_t rounds, round_ms, loops;
-    bool callee_only;
+    bool callee_only, instructions;
 };
 
 /* What one round of one server cost, each a frame. Nothing but doubles: see median_each. */
@@ -36,9 +38,10 @@ enum { COST_DOUBLES = sizeof(struct cost) / sizeof(double) };
 /* One configuration, measured. */
 struct result {
     struct server_opts with;
-    struct cost cost[3];    /* by enum server_kind */
-    double ratio;           /* median of the rounds' own ratios */
-    double us_low, us_high; /* callee's rounds */
+    struct cost cost[3];                 /* by enum server_kind */
+    double ratio;                        /* median of the rounds' own ratios */
+    double us_low, us_high;              /* callee's rounds */
+    double syscalls[3], instructions[3]; /* a frame; 0 = not counted */
     struct rig_counts counts;
 };
 
@@ -100,6 +103,22 @@ static enum err measure(struct bench *b, struct server *s, struct cost *out, str
     return OK;
 }
 
+/* Counting disturbs the clock, so it has a round of its own. */
+static enum err count_syscalls(struct bench *b, struct server *s, double *out,
+                               struct err_detail *why)
+{
+    struct counters counters = {.count = 0};
+    if (syscalls_open(&counters, &s->child) != OK)
+        return OK;
+    uint64_t frames = rig_counts(s->line).frames;
+    enum err err = rig_round(s->line, (uint32_t)b->opts.round_ms, why);
+    rig_settle(b->stage.rig);
+    frames = rig_counts(s->line).frames - frames;
+    *out = (double)syscalls_read(&counters) / (double)(frames ? frames : 1);
+    syscalls_close(&counters);
+    return err;
+}
+
 static enum err run_rounds(struct bench *b, struct result *r, struct err_detail *why)
 {
     struct cost costs[3][ROUNDS_MAX];
@@ -121,9 +140,14 @@ static enum err run_rounds(struct bench *b, struct result *r, struct err_detail 
         r->us_low = costs[0][i].us < r->us_low ? costs[0][i].us : r->us_low;
         r->us_high = costs[0][i].us > r->us_high ? costs[0][i].us : r->us_high;
     }
-    for (int k = 0; k < 3; k++)
-        if (b->servers[k].line)
-            median_each((double *)&r->cost[k], (const double *)costs[k], count, COST_DOUBLES);
+    for (int k = 0; k < 3; k++) {
+        if (!b->servers[k].line)
+            continue;
+        median_each((double *)&r->cost[k], (const double *)costs[k], count, COST_DOUBLES);
+        enum err err = count_syscalls(b, &b->servers[k], &r->syscalls[k], why);
+        if (err)
+            return err;
+    }
     r->ratio = median_of(ratio, count);
     r->counts = rig_counts(b->servers[SERVER_CALLEE].line);
     return OK;
@@ -146,6 +170,40 @@ static enum err start(struct bench *b, const struct server_opts *with, enum serv
     s->line = rig_line_new(b->stage.rig, &line);
     enum err err = stage_start(&b->stage, &s->child, &opts, s->line, why);
     return err ? err : rig_call(s->line, s->child.port, opts.calls, why);
+}
+
+/* One server alone, under callgrind: it is too slow to be timed, and counts the same however few the
+ * calls. */
+static enum err count_instructions(struct bench *b, struct result *r, enum server_kind kind,
+                                   struct err_detail *why)
+{
+    struct server *s = &b->servers[kind];
+    struct server_opts with = r->with;
+    char file[STAGE_PATH_BYTES + 32];
+    uint64_t instructions = 0, frames = 0;
+    with.counted = true;
+    with.calls = with.calls > COUNTED_CALLS_MAX ? COUNTED_CALLS_MAX : with.calls;
+    enum err err = stage_begin(&b->stage, why);
+    err = err ? err : start(b, &with, kind, why);
+    err = err ? err : rig_round(s->line, COUNTED_MS, why); /* to warm up */
+    if (!err) {
+        stage_callgrind_file(&b->stage, file, sizeof(file));
+        frames = rig_counts(s->line).frames;
+        err = instructions_zero(&s->child, why);
+    }
+    err = err ? err : rig_round(s->line, COUNTED_MS, why);
+    if (!err) {
+        frames = rig_counts(s->line).frames - frames;
+        rig_settle(b->stage.rig);
+        err = instructions_read(&s->child, file, &instructions, why);
+        r->instructions[kind] = (double)instructions / (double)(frames ? frames : 1);
+    }
+    if (s->line)
+        rig_hang_up(s->line);
+    (void)child_stop(&s->child);
+    *s = (struct server){.line = NULL};
+    stage_end(&b->stage);
+    return err;
 }
 
 static enum err run_one(struct bench *b, struct result *r, struct err_detail *why)
@@ -172,6 +230,9 @@ static enum err run_one(struct bench *b, struct result *r, struct err_detail *wh
     stage_end(&b->stage);
     if (!err && !clean)
         return err_explain(why, ERR_UPSTREAM, "callee did not end by itself with status 0");
+    for (int k = 0; k < SERVER_AGENTS && !err && b->opts.instructions; k++)
+        if (k == SERVER_CALLEE || !b->opts.callee_only)
+            err = count_instructions(b, r, (enum server_kind)k, why);
     return err;
 }
 
@@ -181,9 +242,11 @@ static void print_head(const struct bench *b)
 {
     stage_print_machine();
     printf("CPU a bridged frame in microseconds (medians); one frame under way on each call\n\n");
-    printf("%5s %9s %3s | %6s %13s %6s %6s %6s | %6s %6s | %6s | %8s %8s | %6s", "calls", "keeps",
-           "tls", "callee", "(range)", "thread", "user", "system", "relay", "system", "ratio",
-           "frames/s", "relay/s", "disk B");
+    printf("%5s %9s %3s | %6s %13s %6s %6s %6s | %6s %6s | %6s | %8s %8s | %6s | %8s %8s", "calls",
+           "keeps", "tls", "callee", "(range)", "thread", "user", "system", "relay", "system",
+           "ratio", "frames/s", "relay/s", "disk B", "syscalls", "relay");
+    if (b->opts.instructions)
+        printf(" | %6s %6s", "instr.", "relay");
     printf(b->opts.stage.rivals ? " | agents\n" : "\n");
     fflush(stdout);
 }
@@ -197,18 +260,23 @@ static void print_row(const struct bench *b, const struct result *r)
            r->with.calls, server_keep_name(r->with.keep), r->with.tls ? "on" : "off", c->us, range,
            c->busiest_us, c->user_us, c->system_us, relay->us, relay->system_us, r->ratio,
            c->frames_per_s, relay->frames_per_s, c->disk_bytes);
+    printf(" | %8.2f %8.2f", r->syscalls[SERVER_CALLEE], r->syscalls[SERVER_RELAY]);
+    if (b->opts.instructions)
+        printf(" | %6.0f %6.0f", r->instructions[SERVER_CALLEE], r->instructions[SERVER_RELAY]);
     if (b->opts.stage.rivals)
         printf(" | %6.1f", r->cost[SERVER_AGENTS].us);
     printf("\n");
     fflush(stdout);
 }
 
-static void print_cost(const char *name, const struct cost *c)
+static void print_cost(const struct result *r, enum server_kind kind)
 {
+    const struct cost *c = &r->cost[kind];
     printf("\"%s\":{\"us\":%.3f,\"busiestThreadUs\":%.3f,\"userUs\":%.3f,\"systemUs\":%.3f,"
-           "\"framesPerSecond\":%.0f,\"marks\":%.3f,\"diskBytes\":%.1f},",
-           name, c->us, c->busiest_us, c->user_us, c->system_us, c->frames_per_s, c->marks,
-           c->disk_bytes);
+           "\"framesPerSecond\":%.0f,\"marks\":%.3f,\"diskBytes\":%.1f,\"syscalls\":%.3f,"
+           "\"instructions\":%.0f},",
+           server_name(kind), c->us, c->busiest_us, c->user_us, c->system_us, c->frames_per_s,
+           c->marks, c->disk_bytes, r->syscalls[kind], r->instructions[kind]);
 }
 
 static void print_json(const struct bench *b, const struct result *results, size_t count)
@@ -223,7 +291,7 @@ static void print_json(const struct bench *b, const struct result *results, size
                r->with.loops ? r->with.loops : 1);
         for (int k = 0; k < 3; k++)
             if (r->cost[k].us > 0)
-                print_cost(server_name((enum server_kind)k), &r->cost[k]);
+                print_cost(r, (enum server_kind)k);
         printf("\"ratio\":%.3f,\"usLow\":%.3f,\"usHigh\":%.3f,\"messageBytes\":[%zu,%zu,%zu,%zu]}",
                r->ratio, r->us_low, r->us_high, r->counts.media_bytes, r->counts.append_bytes,
                r->counts.delta_bytes, r->counts.answer_bytes);
@@ -242,6 +310,7 @@ static const struct flag_row flags[] = {
     {.name = "rounds", .type = FLAG_INT, AT(rounds), .min = 1, .max = ROUNDS_MAX},
     {.name = "round-ms", .type = FLAG_MS, AT(round_ms), .min = 10, .max = 600000},
     {.name = "loops", .type = FLAG_INT, AT(loops), .min = 0, .max = 64},
+    {.name = "instructions", .type = FLAG_SWITCH, AT(instructions)},
     {.name = "callee-only", .type = FLAG_SWITCH, AT(callee_only)},
 };
 

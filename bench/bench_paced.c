@@ -119,7 +119,8 @@ static enum err run_rounds(struct bench *b, struct result *r, struct err_detail 
 
 /* -- how many calls it holds -- */
 
-static enum err holds(struct bench *b, struct server *s, bool *held, struct err_detail *why)
+static enum err holds(struct bench *b, struct server *s, bool *held, double *core,
+                      struct err_detail *why)
 {
     struct round warm, round;
     struct rig_counts before = rig_counts(s->line);
@@ -128,6 +129,7 @@ static enum err holds(struct bench *b, struct server *s, bool *held, struct err_
     if (err)
         return err;
     struct rig_counts now = rig_counts(s->line);
+    *core = round.core;
     *held = round.p99 <= (double)b->opts.hold_ms * 1000 && now.lost == before.lost &&
             now.changed == before.changed;
     fprintf(stderr, "  %s: %u calls, p99 %.1f ms, sent late by %.1f ms, %.2f of a core\n",
@@ -136,19 +138,22 @@ static enum err holds(struct bench *b, struct server *s, bool *held, struct err_
     return OK;
 }
 
-/* Adds a quarter until it no longer holds, twice in a row. */
+/* Doubles the calls while the server has more than half of its core left, then adds an eighth at a
+ * time, until it no longer holds twice in a row. */
 static enum err search(struct bench *b, struct server *s, unsigned *held, struct err_detail *why)
 {
     unsigned misses = 0;
+    double core = 0;
     *held = 0;
     while (misses < 2 && rig_line_calls(s->line) < CALLS_MAX) {
-        unsigned now = rig_line_calls(s->line), more = now ? now / 4 : HOLD_FIRST;
+        unsigned now = rig_line_calls(s->line);
+        unsigned more = now == 0 ? HOLD_FIRST : core < 0.45 ? now : now / 8;
         bool good = false;
         enum err err = OK;
         if (misses == 0)
             err = rig_call(s->line, s->child.port, more < CALLS_MAX - now ? more : CALLS_MAX - now,
                            why);
-        err = err ? err : holds(b, s, &good, why);
+        err = err ? err : holds(b, s, &good, &core, why);
         if (err)
             return err;
         misses = good ? 0 : misses + 1;

@@ -238,6 +238,21 @@ static void wrap_command(struct stage *s, struct command *c)
     }
 }
 
+void stage_callgrind_file(const struct stage *s, char *out, size_t size)
+{
+    snprintf(out, size, "%s/callgrind-%u", s->dir, s->servers);
+}
+
+static void count_command(struct stage *s, struct command *c)
+{
+    char file[STAGE_PATH_BYTES + 32];
+    stage_callgrind_file(s, file, sizeof(file));
+    arg(c, "", "/usr/bin/env");
+    arg(c, "", "valgrind");
+    arg(c, "", "--tool=callgrind");
+    arg(c, "--callgrind-out-file=", file);
+}
+
 enum err stage_start(struct stage *s, struct child *child, const struct server_opts *opts,
                      const struct rig_line *line, struct err_detail *why)
 {
@@ -249,6 +264,8 @@ enum err stage_start(struct stage *s, struct child *child, const struct server_o
     snprintf(path, sizeof(path), "PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
     snprintf(ca, sizeof(ca), "NODE_EXTRA_CA_CERTS=%s", s->cert);
     snprintf(log, sizeof(log), "%s/%s-%u.log", s->dir, server_name(opts->kind), s->servers);
+    if (opts->counted)
+        count_command(s, &c);
     if (s->opts.wrap && opts->kind == SERVER_CALLEE)
         wrap_command(s, &c);
     if (opts->kind == SERVER_CALLEE)

@@ -55,6 +55,7 @@ struct server_opts {
     unsigned calls;        /* at most at once */
     unsigned loops;        /* callee's; 0 = its default */
     int cpu;               /* pinned to this one; -1: anywhere */
+    bool counted;          /* under callgrind, for bridge/counters.h */
 };
 
 struct stage {
@@ -82,6 +83,9 @@ int stage_close(struct stage *s, const char *program, enum err err, const struct
 /* `line` is the one the server will bridge: it says where the provider is. */
 enum err stage_start(struct stage *s, struct child *child, const struct server_opts *opts,
                      const struct rig_line *line, struct err_detail *why) MUST_CHECK;
+
+/* Where callgrind writes about the server started last. */
+void stage_callgrind_file(const struct stage *s, char *out, size_t size);
 
 const char *server_name(enum server_kind kind);
 const char *server_keep_name(enum server_keep keep);
