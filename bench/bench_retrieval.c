@@ -39,7 +39,7 @@ static enum err load(struct store *s, const json_t *lines)
     struct passage *p = mem_zalloc((count + 1) * sizeof(*p));
     for (size_t i = 0; i < count; i++) {
         const json_t *line = json_array_get(lines, i);
-        p[i].id = js_get_str(line, "id");
+        p[i].external_id = js_get_str(line, "id");
         p[i].title = js_get_str(line, "title");
         p[i].content = js_get_str(line, "text");
     }
@@ -80,7 +80,7 @@ static void measure(struct store *s, const json_t *queries, const char *column, 
             continue;
         us[i] = clock_mono_us() - start;
         for (size_t k = 0; k < r->hits_count; k++) {
-            if (!str_eq(r->hits[k].passage.id, js_get_str(line, "gold")))
+            if (!str_eq(r->hits[k].passage.external_id, js_get_str(line, "gold")))
                 continue;
             first += k == 0;
             third += k < 3;

@@ -18,8 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str text = str_n((const char *)data + 1, size - 1);
     size_t count = 0;
     arena_init(&mem, 64 << 20);
-    enum import_format format = (enum import_format)(data[0] % 3);
-    if (import_parse(&mem, format, text, &passages, &count, NULL) == OK) {
+    enum import_format format = (enum import_format)(data[0] % (IMPORT_DOCX + 1));
+    if (import_parse(&mem, format, text, NULL, &passages, &count, NULL) == OK) {
         knowledge_cut_sentences(&mem, passages, count, &sentences);
         for (size_t i = 0; i < count; i++) {
             if (!utf8_valid(passages[i].title) || !utf8_valid(passages[i].content))

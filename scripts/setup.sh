@@ -7,7 +7,8 @@ what=${1:-build}
 # alternatives in one word, first one known wins: Debian 13 replaced http-parser by llhttp.
 build="gcc cmake ninja-build pkg-config libc6-dev libuv1-dev libllhttp-dev|libhttp-parser-dev
     libjansson-dev libsqlite3-dev libssl-dev libcurl4-openssl-dev libspeexdsp-dev flite1-dev
-    libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us ca-certificates tzdata curl"
+    libpocketsphinx-dev libsphinxbase-dev pocketsphinx-en-us libxml2-dev libzip-dev
+    libmd4c-dev poppler-utils ca-certificates tzdata curl"
 test="clang clang-format libclang-rt-14-dev|libclang-rt-dev python3 git nodejs npm
     asterisk-core-sounds-en-wav"
 deb="dpkg-dev mmdebstrap iproute2"

@@ -14,6 +14,8 @@ static const struct command commands[] = {
     {"serve", "answer calls", cmd_serve},
     {"dial", "place a simulated phone call, as Twilio would", cmd_dial},
     {"provider", "a scripted Realtime provider for tests and benches", cmd_provider},
+    {"import", "files and web pages into what a business knows", cmd_import},
+    {"search", "what an agent would find for a question", cmd_search},
     {"journal", "print a call's journal; export its recording and transcript", cmd_journal},
     {"replay", "recorded calls again; --verify compares every decision", cmd_replay},
     {"calls", "list the latest calls, or show one", cmd_calls},

@@ -21,6 +21,8 @@ int cmd_serve(int argc, char **argv);
 int cmd_dial(int argc, char **argv);
 int cmd_provider(int argc, char **argv);
 int cmd_calls(int argc, char **argv);
+int cmd_import(int argc, char **argv);
+int cmd_search(int argc, char **argv);
 int cmd_journal(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_call(int argc, char **argv);

@@ -94,10 +94,17 @@
 #define ZONE_TRANSITIONS_MAX    4000
 
 /* -- knowledge -- */
-#define KNOWLEDGE_QUERY_BYTES_MAX 2000       /* a minute of speech */
-#define KNOWLEDGE_FILE_BYTES_MAX  (32 << 20) /* of an imported text */
-#define KNOWLEDGE_LINE_BYTES_MAX  (1 << 20)  /* of a JSON-lines file */
-#define KNOWLEDGE_SENTENCES_MAX   20000      /* in a recogniser's language model */
+#define KNOWLEDGE_QUERY_BYTES_MAX    2000         /* a minute of speech */
+#define KNOWLEDGE_FILE_BYTES_MAX     (32 << 20)   /* of an imported text */
+#define KNOWLEDGE_LINE_BYTES_MAX     (1 << 20)    /* of a JSON-lines file */
+#define KNOWLEDGE_SENTENCES_MAX      20000        /* in a recogniser's language model */
+#define KNOWLEDGE_IMPORT_BYTES_MAX   (256u << 20) /* of one import: text, copy, passages */
+#define KNOWLEDGE_COLUMNS_MAX        64           /* of a table; more are left out */
+#define KNOWLEDGE_READ_BYTES         (16 << 10)   /* fed to a parser at a time */
+#define KNOWLEDGE_INFLATED_BYTES_MAX (64 << 20)   /* one file of an archive: against zip bombs */
+#define KNOWLEDGE_ARCHIVE_FILES_MAX  10000        /* of a document with many pictures */
+#define KNOWLEDGE_CHILD_BYTES_MAX    (1u << 30)   /* memory of pdftotext */
+#define KNOWLEDGE_CHILD_MS_MAX       60000        /* a thousand pages take about five seconds */
 
 /* -- net: loop, connections, HTTP server -- */
 #define LOOP_MAILBOX_MAX          4096    /* posts waiting for a loop; more means it is stuck */
@@ -129,6 +136,11 @@
 #define HTTP_BACKLOG              1024  /* listen(2): a burst of reconnecting streams */
 #define HTTP_ACCEPTS_PER_EVENT    64    /* before other sockets get a turn */
 #define HTTP_ACCEPT_PAUSE_MS      100   /* after the process ran out of descriptors */
+
+/* -- web pages that are imported -- */
+#define WEB_PAGE_BYTES_MAX     (16 << 20) /* inflated */
+#define WEB_PAGE_TIMEOUT_MS    30000
+#define WEB_PAGE_REDIRECTS_MAX 5
 
 /* -- speech -- */
 #define LM_WORDS_MAX           20000        /* different words; a business has hundreds */

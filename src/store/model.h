@@ -38,7 +38,8 @@ struct document {
 
 /* A retrievable piece of knowledge. */
 struct passage {
-    struct str id; /* UUID */
+    struct str id;          /* UUID */
+    struct str external_id; /* what its source calls it, or empty */
     struct str business_id;
     struct str document_id;
     struct str title;

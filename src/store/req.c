@@ -188,6 +188,7 @@ struct store_req *store_req_document_put(const struct document *d, const struct 
     for (size_t i = 0; i < count; i++) {
         struct passage *p = &r->passages[i];
         *p = (struct passage){.id = copy(r, passages[i].id),
+                              .external_id = copy(r, passages[i].external_id),
                               .business_id = r->document.business_id,
                               .document_id = r->document.id,
                               .title = copy(r, passages[i].title),

@@ -36,7 +36,8 @@ static enum err insert_passage(struct store_conn *c, const struct passage *p,
     struct sql q;
     sql_begin(&q, c,
               "INSERT INTO passage(id, business_id, document_id, title, content, category, "
-              "questions, metadata, position, created_at) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+              "questions, metadata, position, created_at, external_id) "
+              "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     sql_text(&q, p->id);
     sql_text(&q, p->business_id);
     sql_text(&q, p->document_id);
@@ -47,6 +48,7 @@ static enum err insert_passage(struct store_conn *c, const struct passage *p,
     sql_text(&q, p->metadata);
     sql_int(&q, p->position);
     sql_int(&q, p->created_at_ms);
+    sql_text(&q, p->external_id);
     return sql_run(&q, detail);
 }
 
@@ -108,7 +110,7 @@ enum err sqlite_passages_all(struct store_conn *c, struct store_req *r)
     struct sql q;
     sql_begin(&q, c,
               "SELECT id, business_id, document_id, title, content, category, questions, metadata, "
-              "position, created_at FROM passage WHERE business_id = ? "
+              "position, created_at, external_id FROM passage WHERE business_id = ? "
               "ORDER BY document_id, position LIMIT ?");
     sql_text(&q, r->business_id);
     sql_int(&q, STORE_PASSAGES_MAX);
@@ -125,6 +127,7 @@ enum err sqlite_passages_all(struct store_conn *c, struct store_req *r)
             .metadata = sql_get_text(&q, 7, &r->mem),
             .position = sql_get_int(&q, 8),
             .created_at_ms = sql_get_int(&q, 9),
+            .external_id = sql_get_text(&q, 10, &r->mem),
         };
     }
     return sql_end(&q, &r->detail);

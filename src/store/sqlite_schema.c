@@ -61,6 +61,8 @@ static const char *const migrations[] = {
     " arguments TEXT NOT NULL, output TEXT NOT NULL, at_ms INTEGER NOT NULL,"
     " took_ms INTEGER NOT NULL, ok INTEGER NOT NULL,"
     " PRIMARY KEY(call_id, tool_call_id)) STRICT, WITHOUT ROWID;",
+    /* What the source of a passage calls it. */
+    "ALTER TABLE passage ADD COLUMN external_id TEXT NOT NULL DEFAULT '';",
 };
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

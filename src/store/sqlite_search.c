@@ -284,7 +284,8 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, str
     size_t most = r->k > CANDIDATES ? r->k : CANDIDATES;
     snprintf(text, sizeof(text),
              "SELECT p.id, p.business_id, p.document_id, p.title, p.content, p.category, "
-             "p.questions, p.metadata, p.position, p.created_at, -f.rank FROM "
+             "p.questions, p.metadata, p.position, p.created_at, -f.rank, p.external_id "
+             "FROM "
              "(SELECT rowid AS n, rank FROM passage_fts_%lld WHERE passage_fts_%lld MATCH ? "
              "AND rank MATCH '" WEIGHTS "' ORDER BY rank LIMIT ?) f "
              "JOIN passage p ON p.n = f.n ORDER BY f.rank, p.n",
@@ -305,7 +306,8 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, str
                         .questions = sql_get_text(&q, 6, &r->mem),
                         .metadata = sql_get_text(&q, 7, &r->mem),
                         .position = sql_get_int(&q, 8),
-                        .created_at_ms = sql_get_int(&q, 9)},
+                        .created_at_ms = sql_get_int(&q, 9),
+                        .external_id = sql_get_text(&q, 11, &r->mem)},
             .score = sql_get_real(&q, 10),
         };
     }

@@ -238,7 +238,7 @@ TEST(vocabulary_has_titles_questions_and_sentences)
 static enum err parse(struct arena *mem, enum import_format format, const char *text,
                       struct passage **out, size_t *count, struct err_detail *detail)
 {
-    return import_parse(mem, format, str_of(text), out, count, detail);
+    return import_parse(mem, format, str_of(text), NULL, out, count, detail);
 }
 
 TEST(jsonl_names_the_line_at_fault)
@@ -256,14 +256,14 @@ TEST(jsonl_names_the_line_at_fault)
     CHECK_INT(2, n);
     CHECK(str_eq(p[0].questions, STR("x\ny")));
     CHECK(str_eq(p[0].metadata, STR("{\"k\":1}")));
-    CHECK(str_eq(p[0].id, STR("q")));
+    CHECK(str_eq(p[0].external_id, STR("q")));
     CHECK(str_eq(p[1].questions, STR("z")));
     CHECK_INT(ERR_INVALID, parse(&mem, IMPORT_JSONL, "{\"title\":\"A\",\"content\":\"B\"}\n{\"t\"",
                                  &p, &n, &detail));
     CHECK(strstr(detail.text, "line 2") != NULL);
     CHECK_INT(ERR_INVALID, parse(&mem, IMPORT_JSONL, "[]", &p, &n, &detail));
     CHECK_INT(ERR_INVALID, parse(&mem, IMPORT_JSONL, "{\"title\":\"A\"}", &p, &n, &detail));
-    CHECK_INT(ERR_INVALID, parse(&mem, IMPORT_TEXT, "\xff", &p, &n, &detail));
+    CHECK_INT(ERR_INVALID, parse(&mem, IMPORT_JSONL, "\xff", &p, &n, &detail));
     CHECK_INT(OK, parse(&mem, IMPORT_JSONL, "", &p, &n, &detail));
     CHECK_INT(0, n);
     arena_fini(&mem);
@@ -338,7 +338,7 @@ TEST(long_sections_become_passages_that_overlap_by_a_sentence)
     for (int i = 0; i < 400; i++)
         len += (size_t)snprintf(text + len, sizeof(text) - len, "word%d ", i);
     arena_init(&mem, ARENA);
-    CHECK_INT(OK, import_parse(&mem, IMPORT_MARKDOWN, str_n(text, len), &p, &n, NULL));
+    CHECK_INT(OK, import_parse(&mem, IMPORT_MARKDOWN, str_n(text, len), NULL, &p, &n, NULL));
     CHECK(n >= 7);
     char expect[64];
     int next = 0; /* every sentence is there, in order */
@@ -365,6 +365,16 @@ TEST(long_sections_become_passages_that_overlap_by_a_sentence)
     arena_fini(&mem);
 }
 
+static enum err import(struct store *s, const char *id, const char *source, size_t *count,
+                       struct err_detail *detail)
+{
+    struct import_result result = {0};
+    struct import_opts opts = {.business_id = str_of(id), .source = source};
+    enum err e = knowledge_import(s, &opts, &result, detail);
+    *count = result.passages;
+    return e;
+}
+
 TEST(import_reads_files_by_their_ending)
 {
     char id[64], file[128];
@@ -377,17 +387,17 @@ TEST(import_reads_files_by_their_ending)
     CHECK(f != NULL);
     fputs("# Xylophones\nWe repair xylophones on request.\n", f);
     fclose(f);
-    CHECK_INT(OK, knowledge_import_file(s, str_of(id), file, &n, &detail));
-    CHECK_INT(OK, knowledge_import_file(s, str_of(id), file, &n, &detail));
+    CHECK_INT(OK, import(s, id, file, &n, &detail));
+    CHECK_INT(OK, import(s, id, file, &n, &detail));
     CHECK_INT(1, n);
     struct store_req *r = NULL;
     CHECK_INT(OK, knowledge_search_run(s, str_of(id), STR("do you fix a xylophone"), 3, &r));
     CHECK(str_eq(r->hits[0].passage.title, STR("Xylophones")));
     store_req_free(r);
     unlink(file);
-    CHECK_INT(ERR_IO, knowledge_import_file(s, str_of(id), file, &n, &detail));
+    CHECK_INT(ERR_IO, import(s, id, file, &n, &detail));
     CHECK(strstr(detail.text, "note.md") != NULL);
-    CHECK_INT(ERR_INVALID, knowledge_import_file(s, str_of(id), "/tmp/x.pdf", &n, &detail));
+    CHECK_INT(ERR_INVALID, import(s, id, "/tmp/x.xls", &n, &detail));
     CHECK_INT(ERR_IO, knowledge_load_demo(s, "/nowhere", "pecos", NULL, &detail));
     done_with(s);
 }
