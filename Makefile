@@ -37,6 +37,7 @@ deb: build
 	@sh scripts/deb.sh
 
 deb-test: deb
+	@sh scripts/setup.sh deb-test
 	@sh test/deb/test.sh
 
 # Against the real OpenAI and Twilio where keys are set; says what it costs. See scripts/live.sh.

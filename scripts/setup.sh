@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing. Usage: setup.sh build|test|deb
+# Installs the Debian packages that are missing. Usage: setup.sh build|test|deb|deb-test
 set -eu
 
 what=${1:-build}
@@ -11,7 +11,8 @@ build="gcc cmake ninja-build pkg-config libc6-dev libuv1-dev libllhttp-dev|libht
     libmd4c-dev poppler-utils ca-certificates tzdata curl"
 test="clang clang-format libclang-rt-14-dev|libclang-rt-dev python3 git nodejs npm
     asterisk-core-sounds-en-wav"
-deb="dpkg-dev mmdebstrap iproute2"
+deb="dpkg-dev"
+deb_test="mmdebstrap iproute2"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -31,7 +32,8 @@ have() {
 }
 
 missing=
-for entry in $build $([ "$what" = test ] && echo "$test") $([ "$what" = deb ] && echo "$deb"); do
+for entry in $build $([ "$what" = test ] && echo "$test") $([ "$what" = deb ] && echo "$deb") \
+    $([ "$what" = deb-test ] && echo "$deb_test"); do
     found=
     for name in $(echo "$entry" | tr '|' ' '); do
         if have "$name"; then found=$name; fi
