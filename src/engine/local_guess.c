@@ -46,19 +46,23 @@ static void work(struct worker_job *job)
     (void)err; /* whoever needs it finds out again, and says so */
 }
 
+static void prepare(struct local_engine *e);
+
 static void done(struct worker_job *job)
 {
     struct local_guess *g = guess_of_job(job);
     struct local_engine *e = engine_of_guess(g);
     g->busy = false;
     buf_release(&g->audio);
-    (void)local_release(e);
+    if (local_release(e) && g->again)
+        prepare(e);
 }
 
 static void prepare(struct local_engine *e)
 {
     struct local_guess *g = &e->guess;
     struct str rest = buf_str(&g->plan.say), sentence;
+    g->again = g->busy;
     if (g->busy || e->text_only || worker_pool_queued(e->driver->pool) > QUEUED_MAX ||
         !sentence_next(&rest, &sentence))
         return;
@@ -75,7 +79,7 @@ static void prepare(struct local_engine *e)
 void local_guess_heard(struct local_engine *e, struct str text, unsigned confidence)
 {
     struct local_guess *g = &e->guess;
-    g->asked = false;
+    g->asked = g->again = false;
     if (e->response.active)
         return;
     buf_reset(&g->heard);
@@ -111,5 +115,5 @@ void local_guess_hint(struct local_engine *e, struct str output)
 
 void local_guess_drop(struct local_engine *e)
 {
-    e->guess.asked = false;
+    e->guess.asked = e->guess.again = false;
 }

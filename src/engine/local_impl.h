@@ -157,6 +157,7 @@ struct local_mouth {
  * sentence is spoken into the driver's sounds. A wrong guess leaves nothing else behind. */
 struct local_guess {
     bool busy;  /* a sentence is being made; as above */
+    bool again; /* meanwhile there is another one to be made */
     bool asked; /* the owner was told of a tool */
     struct worker_job job;
     struct local_driver *driver;
