@@ -1,6 +1,8 @@
 /* One row a key. docs/config.md is made from this table: `callee config-docs`. */
 #include "app/config_table.h"
 
+#include "base/limits.h"
+
 #define SERVER    "Server"
 #define ENGINE    "Engine"
 #define PRICES    "Prices"
@@ -175,6 +177,9 @@ const struct config_row config_rows[] = {
     MS_(CALLS, "wait_words", wait_words_ms, 0, 60000, "2500ms",
         "An answer later than this is covered by \"one moment, please\" in our own voice; 0: "
         "never."),
+    MS_(CALLS, "coalesce_silence", coalesce_silence_ms, 0, COALESCE_MS_MAX, "100ms",
+        "While the caller is silent the engine is sent pieces of this length instead of 20 ms, "
+        "which halves the load; speech is sent at once. 0: always 20 ms."),
     MS_(CALLS, "silence", silence_ms, 0, 600000, "10s",
         "Silence before \"are you still there?\", and again before goodbye; 0: never."),
     MS_(CALLS, "max_duration", max_duration_ms, 10000, 4 * HOUR_MS, "30m", "Of one call."),

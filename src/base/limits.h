@@ -237,6 +237,8 @@
 #define SESSION_HELD_BYTES_MAX         240000     /* 30 s of the caller while no engine is ready */
 #define SESSION_KEEP_SLACK_BYTES       6400       /* trimmed once this much too many are kept */
 #define SESSION_HELD_PIECE_BYTES       4000  /* held audio goes to the engine in half seconds */
+#define COALESCE_MS_MAX                200   /* of caller silence in one message to the engine */
+#define COALESCE_HANG_MS               200   /* at once, beyond the silence that ends a turn */
 #define SESSION_STREAM_WAIT_MS         15000 /* from the webhook to the stream */
 #define BREAKER_FAILURES               3     /* in a row, of one engine, before calls pass it by */
 #define BREAKER_WAIT_MS_MIN            2000  /* before the first probe; doubles */

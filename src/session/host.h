@@ -58,6 +58,7 @@ struct host_env {
     const char *busy_words, *spent_words; /* to those who are refused */
     bool recording;                       /* keep audio where a business does not say */
     bool no_journal;                      /* calls leave no record but their rows in the store */
+    uint32_t coalesce_ms; /* of caller silence in one message to the engine; 0 = frame by frame */
     enum tts_voice prompt_voice;
     const char *default_business; /* id or slug that owns streams without a token; "" = none */
     const struct host_observer *observer; /* may be NULL */

@@ -19,80 +19,6 @@ static void play(struct session *s, const struct call_fx *fx)
         s->dropped[CALL_DROPPED_TO_CHANNEL] += fx->len + fx->pad;
 }
 
-/* -- the engine -- */
-
-static void append_caller(struct session *s, struct str base64, uint32_t len)
-{
-    buf_reset(&s->part->scratch.message);
-    rt_write_append(&s->part->scratch.message, base64);
-    if (!s->link || !s->link->engine ||
-        engine_send(s->link->engine, buf_str(&s->part->scratch.message), ENGINE_AUDIO) != OK)
-        s->dropped[CALL_DROPPED_TO_ENGINE] += len;
-}
-
-/* The audio of `in` behind what is at hand; false if it is not to be had. */
-static bool put_held(struct session *s, const struct call_input *in)
-{
-    size_t n = 0;
-    uint8_t *to = buf_reserve(&s->held, in->audio_len);
-    if (!to || base64_decode(to, &n, in->audio) != OK)
-        return false;
-    buf_commit(&s->held, n);
-    return true;
-}
-
-static void hold(struct session *s, const struct call_input *in)
-{
-    uint32_t len = in->audio_len;
-    if (s->held.len + len > SESSION_HELD_BYTES_MAX) { /* the newest words matter most */
-        size_t over = s->held.len + len - SESSION_HELD_BYTES_MAX;
-        over = over < s->held.len ? over : s->held.len;
-        buf_consume(&s->held, over);
-        s->dropped[CALL_DROPPED_TO_ENGINE] += (uint32_t)over;
-    }
-    if (!put_held(s, in))
-        s->dropped[CALL_DROPPED_TO_ENGINE] += len;
-}
-
-static void trim_held(struct session *s)
-{
-    if (s->held.len > s->keep)
-        buf_consume(&s->held, s->held.len - s->keep);
-    if (s->held.len == 0)
-        buf_release(&s->held);
-}
-
-/* What an engine was given stays at hand as long as a next one may need to hear it. Trimmed now
- * and then only: each time moves what stays. */
-static void keep_forwarded(struct session *s, const struct call_input *in)
-{
-    if (s->keep == 0)
-        return;
-    (void)put_held(s, in); /* full or not base64: the next engine hears a little less */
-    if (s->held.len > s->keep + SESSION_KEEP_SLACK_BYTES)
-        trim_held(s);
-}
-
-static void keep(struct session *s, const struct call_fx *fx)
-{
-    s->keep = fx->len;
-    if (fx->ok)
-        buf_release(&s->held);
-    trim_held(s);
-}
-
-static void release_held(struct session *s)
-{
-    char text[(SESSION_HELD_PIECE_BYTES + 2) / 3 * 4];
-    for (size_t at = 0; at < s->held.len; at += SESSION_HELD_PIECE_BYTES) {
-        size_t n = s->held.len - at;
-        n = n < SESSION_HELD_PIECE_BYTES ? n : SESSION_HELD_PIECE_BYTES;
-        size_t chars = base64_encode(text, s->held.p + at, n);
-        append_caller(s, str_n(text, chars), (uint32_t)n);
-    }
-    trim_held(s);
-}
-
 /* -- prompts and tools -- */
 
 static void on_prompt(void *ctx, struct str base64, uint32_t len)
@@ -351,15 +277,8 @@ static void perform_audio(struct session *s, const struct call_input *in, const 
             LOG_WARN(s->id, "voice.not_queued", "silence instead, ms=%u", fx->len / 8);
     } else if (fx->type == CALL_FX_DISCARD) {
         voiceq_clear(&s->voice);
-    } else if (fx->type == CALL_FX_ENGINE_APPEND) {
-        append_caller(s, in->audio, in->audio_len);
-        keep_forwarded(s, in);
-    } else if (fx->type == CALL_FX_KEEP) {
-        keep(s, fx);
-    } else if (fx->type == CALL_FX_HOLD) {
-        hold(s, in);
     } else {
-        release_held(s);
+        session_caller_perform(s, in, fx);
     }
 }
 
@@ -394,6 +313,7 @@ static void perform_one(struct session *s, const struct call_input *in, const st
     case CALL_FX_SPARE_CLOSE:
     case CALL_FX_SPARE_SEND:
     case CALL_FX_SPARE_SWAP:
+        session_caller_flush(s); /* the engine hears things in their order */
         session_engine_perform(s, fx);
         break;
     case CALL_FX_PROMPT:

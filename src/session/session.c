@@ -104,6 +104,8 @@ static void on_timer(void *ctx)
     struct session *s = ctx;
     s->armed_us = 0;
     s->open++; /* a fed input may end the call; stay until we are through */
+    if (s->coalesce.due_us && s->coalesce.due_us <= loop_now_us(s->part->loop))
+        session_caller_flush(s);
     for (uint32_t t = 1; t < CALL_TIMER_COUNT && !s->ended; t++) {
         if (s->timer_at[t] == 0 || s->timer_at[t] > loop_now_us(s->part->loop))
             continue;
@@ -115,9 +117,10 @@ static void on_timer(void *ctx)
     session_release(s);
 }
 
+/* Set lazily: a time that moved out is found out when the earlier one fires. */
 void session_arm_timer(struct session *s)
 {
-    int64_t next = 0;
+    int64_t next = s->coalesce.due_us;
     for (int t = 1; t < CALL_TIMER_COUNT; t++)
         if (s->timer_at[t] && (next == 0 || s->timer_at[t] < next))
             next = s->timer_at[t];
@@ -127,7 +130,7 @@ void session_arm_timer(struct session *s)
         s->armed_us = 0;
         return;
     }
-    if (s->armed_us == next) /* as after nearly every frame */
+    if (s->armed_us && s->armed_us <= next) /* as after nearly every frame */
         return;
     s->armed_us = next;
     int64_t wait_us = next - loop_now_us(s->part->loop);
@@ -229,6 +232,8 @@ struct session *session_new(struct host_part *part, const struct call_config *co
     (void)str_copy(s->id, sizeof(s->id), str_of(s->config.call_id));
 
     s->timer = loop_timer_new(part->loop, on_timer, s);
+    coalesce_init(&s->coalesce, part->host->env.coalesce_ms,
+                  s->config.vad_silence_ms + COALESCE_HANG_MS);
     s->call = call_new(&s->config);
     call_share_scratch(s->call, part->scratch.call);
     if (!part->host->env.no_journal)
@@ -249,6 +254,7 @@ void session_release(struct session *s)
     loop_timer_free(s->timer);
     call_free(s->call);
     voiceq_clear(&s->voice);
+    coalesce_fini(&s->coalesce);
     buf_fini(&s->held);
     arena_fini(&s->mem);
     mem_free(s);

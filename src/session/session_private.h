@@ -5,6 +5,7 @@
 #define SESSION_SESSION_PRIVATE_H
 
 #include "call/call.h"
+#include "session/coalesce.h"
 #include "session/session.h"
 #include "session/voiceq.h"
 #include "tools/tools.h"
@@ -51,6 +52,7 @@ struct session {
     struct engine_link *link;
     struct engine_link *spare; /* made ready to take its place */
     struct voiceq voice;
+    struct coalesce coalesce;
     struct buf held; /* mu-law of the caller: kept for a next engine, then held for want of one */
     uint32_t keep;   /* of what is given to an engine, the newest bytes that stay in `held` */
     struct loop_timer *timer;
@@ -73,6 +75,11 @@ void session_perform(struct session *s, const struct call_input *in,
                      const struct call_effects *effects);
 /* An effect that is for the engine or its spare; not its audio. */
 void session_engine_perform(struct session *s, const struct call_fx *fx);
+/* An effect on the caller's audio; caller.c. */
+void session_caller_perform(struct session *s, const struct call_input *in,
+                            const struct call_fx *fx);
+/* Sends the engine what was gathered of the caller's silence. */
+void session_caller_flush(struct session *s);
 /* Nothing more is heard of either. */
 void session_engines_detach(struct session *s);
 /* Writes the time of answering to the store. */
