@@ -134,6 +134,12 @@ static void on_metrics(void *ctx, struct http_exchange *ex)
            c.journal.records_lost);
     metric(&b, "journal_failing", "gauge", "1 while the journal cannot be written.",
            c.journal.failing);
+    struct http_hub_counters hub;
+    http_hub_counters(a->opts.hub, &hub);
+    metric(&b, "http_connections_moved_total", "counter", "Connections taken to their call's loop.",
+           hub.moved);
+    metric(&b, "http_connections_not_moved_total", "counter",
+           "Connections answered 503 because their call's loop took no more.", hub.refused);
     metric(&b, "store_queue", "gauge", "Writes waiting for the database.",
            store_queued(a->opts.store));
     metric(&b, "workers_live_queue", "gauge", "Jobs a listener waits for.",

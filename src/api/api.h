@@ -11,6 +11,7 @@
 
 #include "channel/channel.h"
 #include "net/http.h"
+#include "net/http_hub.h"
 #include "session/host.h"
 
 struct api;
@@ -28,6 +29,7 @@ struct api_opts {
     struct store *store;
     channel_counters_fn *channel_counters;
     const void *channel; /* its driver */
+    const struct http_hub *hub;
 };
 
 struct api *api_open(const struct api_opts *opts);

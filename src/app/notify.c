@@ -31,8 +31,8 @@ struct notify {
     struct sockaddr_un address;
     socklen_t address_len;
     int64_t watchdog_us;
-    struct notify_watch watches[HOST_LOOPS_MAX];
-    atomic_uint said[HOST_LOOPS_MAX]; /* turns of each when "WATCHDOG=1" was last sent */
+    struct notify_watch watches[LOOP_COUNT_MAX];
+    atomic_uint said[LOOP_COUNT_MAX]; /* turns of each when "WATCHDOG=1" was last sent */
     atomic_flag asking;
 };
 
@@ -87,7 +87,7 @@ void notify_free(struct notify *n)
 {
     if (!n)
         return;
-    for (unsigned i = 0; i < HOST_LOOPS_MAX; i++)
+    for (unsigned i = 0; i < LOOP_COUNT_MAX; i++)
         ASSERT(!atomic_load(&n->watches[i].used));
     close(n->fd);
     mem_free(n);
@@ -115,11 +115,11 @@ int64_t notify_watchdog_us(const struct notify *n)
 /* Whether every loop has turned since "WATCHDOG=1" was last said; if so, that becomes now. */
 static bool all_turned(struct notify *n)
 {
-    for (unsigned i = 0; i < HOST_LOOPS_MAX; i++)
+    for (unsigned i = 0; i < LOOP_COUNT_MAX; i++)
         if (atomic_load(&n->watches[i].used) &&
             atomic_load(&n->watches[i].turns) == atomic_load(&n->said[i]))
             return false;
-    for (unsigned i = 0; i < HOST_LOOPS_MAX; i++)
+    for (unsigned i = 0; i < LOOP_COUNT_MAX; i++)
         atomic_store(&n->said[i], atomic_load(&n->watches[i].turns));
     return true;
 }
@@ -142,7 +142,7 @@ struct notify_watch *notify_watch(struct notify *n, struct loop *loop)
     if (notify_watchdog_us(n) == 0)
         return NULL;
     unsigned i = loop_index(loop);
-    ASSERT(i < HOST_LOOPS_MAX);
+    ASSERT(i < LOOP_COUNT_MAX);
     struct notify_watch *w = &n->watches[i];
     ASSERT(!atomic_load(&w->used));
     w->notify = n;

@@ -8,7 +8,7 @@
  *
  *   Lifetime  notify_free after the loops' timers are freed (notify_watch_free).
  *   Thread    notify_send: any. notify_watch, notify_watch_free: the loop's.
- *   Bounds    a message: NOTIFY_BYTES_MAX; HOST_LOOPS_MAX loops. notify_send waits NOTIFY_WAIT_MS
+ *   Bounds    a message: NOTIFY_BYTES_MAX; LOOP_COUNT_MAX loops. notify_send waits NOTIFY_WAIT_MS
  *             at most for a supervisor that does not read; a watchdog turn never waits.
  *   Source    sd_notify(3), "Notes": AF_UNIX, SOCK_DGRAM, a leading '@' is an abstract address.
  */

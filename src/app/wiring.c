@@ -16,6 +16,8 @@
 #include "engine/realtime.h"
 #include "knowledge/import.h"
 #include "net/http.h"
+#include "net/http_hub.h"
+#include "net/owner.h"
 #include "session/recover.h"
 
 enum { LIVE_THREADS = 2, BACK_THREADS = 2, PATH_BYTES = 4096 };
@@ -38,6 +40,8 @@ struct server {
     struct store *store;
     struct tls_client *tls_client;
     struct tls_server *tls_server;
+    char instance[OWNER_INSTANCE_CHARS + 1];
+    struct http_hub *hub;
     struct http_router *router;
     struct engine_driver providers[CALL_ENGINES_MAX - 1], local; /* in order; the last resort */
     unsigned provider_count;
@@ -46,7 +50,7 @@ struct server {
     struct twilio_channel *twilio;
     struct api *api;
     struct notify *notify; /* NULL without a supervisor that listens */
-    struct lane lanes[HOST_LOOPS_MAX];
+    struct lane lanes[LOOP_COUNT_MAX];
     unsigned lane_count;
     uint16_t port;
     int64_t started_us;
@@ -252,6 +256,7 @@ static enum err open_host(struct server *s, const struct server_opts *opts,
         .store = s->store,
         .live = s->live,
         .journal_dir = s->journal_dir,
+        .instance = s->instance,
         .max_calls = (uint32_t)c->max_calls,
         .caps = {.business_calls = c->max_calls_per_business,
                  .caller_calls = c->max_calls_per_caller,
@@ -287,6 +292,7 @@ static enum err open_host(struct server *s, const struct server_opts *opts,
         .store = s->store,
         .channel_counters = channel_counters,
         .channel = s,
+        .hub = s->hub,
     };
     s->api = api_open(&api);
     return open_channels(s, detail);
@@ -311,6 +317,7 @@ static void server_free(struct server *s)
     if (s->has_local)
         local_driver_close(&s->local);
     host_close(s->host);
+    http_hub_free(s->hub);
     http_router_free(s->router);
     tls_server_close(s->tls_server);
     tls_client_close(s->tls_client);
@@ -320,12 +327,13 @@ static void server_free(struct server *s)
 
 enum err server_open(struct server **out, const struct server_opts *opts, struct err_detail *detail)
 {
-    if (opts->config->loops != 1)
-        return err_explain(detail, ERR_INVALID,
-                           "this version answers on one event loop: set loops = 1");
     struct server *s = mem_zalloc(sizeof(*s));
     s->config = opts->config;
     s->started_us = clock_mono_us();
+    struct rng rng;
+    rng_init_system(&rng);
+    owner_instance(&rng, s->instance);
+    s->hub = http_hub_new(s->instance);
     s->router = http_router_new();
     struct notify_env supervisor = notify_env();
     s->notify = notify_new(&supervisor);
@@ -420,6 +428,7 @@ static enum err open_lane(struct server *s, unsigned index, struct err_detail *d
         .port = index ? s->port : (uint16_t)s->config->listen_port,
         .tls = s->tls_server,
         .router = s->router,
+        .hub = s->hub,
         .shared = index > 0,
     };
     err = http_server_open(&lane->http, lane->loop, &opts, detail);
@@ -468,8 +477,8 @@ enum err server_run(struct server *s, struct err_detail *detail)
         print_ready(s);
         if (notify_send(s->notify, "READY=1") != OK)
             LOG_WARN(NULL, "notify.lost", "the supervisor does not know that the server is ready");
-        LOG_INFO(NULL, "server.ready", "ms=%lld loops=%u",
-                 (long long)((clock_mono_us() - s->started_us) / 1000), s->lane_count);
+        LOG_INFO(NULL, "server.ready", "ms=%lld loops=%u instance=%s",
+                 (long long)((clock_mono_us() - s->started_us) / 1000), s->lane_count, s->instance);
     }
     for (unsigned i = 0; i < s->lane_count && err != OK; i++) /* close what did open */
         loop_defer(s->lanes[i].loop, stop_lane, &s->lanes[i]);

@@ -107,6 +107,7 @@
 #define KNOWLEDGE_CHILD_MS_MAX       60000        /* a thousand pages take about five seconds */
 
 /* -- net: loop, connections, HTTP server -- */
+#define LOOP_COUNT_MAX            64      /* loops of a process, each a thread */
 #define LOOP_MAILBOX_MAX          4096    /* posts waiting for a loop; more means it is stuck */
 #define LOOP_READ_BYTES           65536   /* one read from a socket; the buffer is the loop's */
 #define LOOP_CORK_BYTES           16384   /* output gathered in one event: one TLS record */
@@ -246,6 +247,7 @@
 #define SESSION_BAD_EVENTS_MAX         20    /* unreadable engine events before it is given up */
 #define SESSION_AFTERMATH_MAX          4096 /* ended calls whose carrier may still ask what to do */
 #define SESSION_AFTERMATH_MS           60000  /* and for how long */
+#define SESSION_HEALTH_MS              1000   /* between a loop's figures for the metrics */
 #define SESSION_PROMPTS_MAX            64     /* texts kept synthesised, per loop */
 #define SESSION_PROMPT_BYTES_MAX       480000 /* a minute of one prompt */
 #define SESSION_VOCABULARIES_MAX       64     /* businesses whose sentences are at hand, per loop */

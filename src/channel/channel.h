@@ -65,12 +65,15 @@ enum channel_verdict {
 struct channel_answer {
     enum channel_verdict verdict;
     struct str token;
+    struct str owner; /* with a stream: where the call lives (net/owner.h), for its addresses */
     struct str text;
     struct str number;
 };
 typedef void channel_answer_fn(void *ctx, const struct channel_answer *answer);
 
-/* The host's side; all called on the loop the request arrived at. */
+/* The host's side. What belongs to a call (on_stream, on_stream_ended) is called on the loop that
+ * the `owner` handed out with it names, as long as that is known; the rest on the loop the request
+ * arrived at. */
 struct channel_host {
     /* A call rings. `answer` is called exactly once, now or later; if the carrier is gone by then
      * the driver ignores it. */
@@ -85,7 +88,8 @@ struct channel_host {
     /* The carrier asks what to do after a stream ended (Connect action). As on_incoming. */
     void (*on_stream_ended)(void *host, struct loop *l, struct str carrier_id,
                             channel_answer_fn *answer, void *answer_ctx);
-    /* Call progress: Twilio's CallStatus value; duration_s < 0 when not told. */
+    /* Call progress: Twilio's CallStatus value; duration_s < 0 when not told. The call may live on
+     * another loop. */
     void (*on_status)(void *host, struct loop *l, struct str carrier_id, struct str status,
                       int64_t duration_s);
 };

@@ -70,16 +70,20 @@ static enum err take_public_url(struct twilio_channel *t, struct str text,
 static void add_routes(struct twilio_channel *t, struct http_router *router)
 {
     static const struct http_route_opts form = {.body_max = TWILIO_BODY_BYTES_MAX};
-    static const struct http_route_opts websocket = {.websocket = true};
+    static const struct http_route_opts owned = {
+        .body_max = TWILIO_BODY_BYTES_MAX, .prefix = true, .owned = true};
+    static const struct http_route_opts websocket = {
+        .websocket = true, .prefix = true, .owned = true};
     static const struct {
         const char *path;
+        const struct http_route_opts *opts;
         http_handler_fn *fn;
-    } routes[] = {{TWILIO_PATH_VOICE, twilio_on_voice},
-                  {TWILIO_PATH_STATUS, twilio_on_status},
-                  {TWILIO_PATH_RESUME, twilio_on_resume}};
+    } routes[] = {{TWILIO_PATH_VOICE, &form, twilio_on_voice},
+                  {TWILIO_PATH_STATUS, &form, twilio_on_status},
+                  {TWILIO_PATH_RESUME, &owned, twilio_on_resume}};
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        http_router_add(router, "POST", routes[i].path, &form, routes[i].fn, t);
-        http_router_add(router, "GET", routes[i].path, &form, routes[i].fn, t);
+        http_router_add(router, "POST", routes[i].path, routes[i].opts, routes[i].fn, t);
+        http_router_add(router, "GET", routes[i].path, routes[i].opts, routes[i].fn, t);
     }
     http_router_add(router, "GET", TWILIO_PATH_STREAM, &websocket, twilio_on_stream, t);
 }

@@ -6,6 +6,9 @@
  * the call goes on; /api/twilio/status reports its progress. The webhooks are served for POST and
  * GET.
  *
+ * The addresses of stream and resume that are handed out end in the call's owner, by which the HTTP
+ * server finds the loop of the call; without that segment they are served where they come in.
+ *
  * Every request, the WebSocket upgrade included, must carry an X-Twilio-Signature that is right for
  * the configured public URL (never for the Host header, which the client chooses); others get 403.
  * On top of it the stream's <Parameter> "token" is the host's to check: once, and for that call.

@@ -16,6 +16,14 @@
 #define TWILIO_PATH_RESUME "/api/twilio/resume"
 #define TWILIO_PATH_STREAM "/api/twilio/stream"
 
+/*
+ * What follows the Connect action: Twilio's own retries (Twilio documentation, "Webhooks: HTTP
+ * connection overrides"). Nobody may be listening for a moment when it asks, in a restart, and an
+ * unanswered action ends the call. Five times, whatever failed, with a second to connect in, so
+ * that all of them fit into the 15 s it takes in total. A fragment is never sent, nor signed.
+ */
+#define TWILIO_RETRIES "#rc=5&rp=all&ct=1000&rt=10000&tt=15000"
+
 struct twilio_channel {
     struct buf http_base; /* "https://host" without a trailing slash; empty without a public URL */
     struct buf ws_base;   /* the same with wss or ws */

@@ -95,8 +95,10 @@ static void write_answer(struct buf *xml, struct question *q, const struct chann
     twiml_open(xml);
     if (a->verdict == CHANNEL_STREAM) {
         struct twilio_param token = {.name = STR("token"), .value = a->token};
-        buf_put_str(&q->http_base, STR(TWILIO_PATH_RESUME));
-        buf_put_str(&q->ws_base, STR(TWILIO_PATH_STREAM));
+        const char *slash = a->owner.len ? "/" : "";
+        buf_printf(&q->http_base, TWILIO_PATH_RESUME "%s%.*s" TWILIO_RETRIES, slash,
+                   STR_FMT(a->owner));
+        buf_printf(&q->ws_base, TWILIO_PATH_STREAM "%s%.*s", slash, STR_FMT(a->owner));
         twiml_connect_stream(xml, &(struct twiml_stream){.action = buf_str(&q->http_base),
                                                          .url = buf_str(&q->ws_base),
                                                          .params = &token,

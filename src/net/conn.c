@@ -46,7 +46,8 @@ void conn_name_peer(struct conn *c, const struct sockaddr *address)
 static void on_sock_closed(uv_handle_t *handle)
 {
     struct conn_sock *s = handle->data;
-    close(s->fd);
+    if (s->fd >= 0) /* else it was given away */
+        close(s->fd);
     mem_free(s);
 }
 
@@ -105,7 +106,7 @@ static void receive_later(void *arg)
 }
 
 /* Bytes that OpenSSL holds raise no event on the descriptor. */
-static void schedule_receive(struct conn *c)
+void conn_receive_soon(struct conn *c)
 {
     if (c->read_later)
         return;
@@ -153,7 +154,7 @@ static void receive(struct conn *c)
         if (c->events != before) /* a new reader first gets what the old one left it */
             break;
     }
-    schedule_receive(c);
+    conn_receive_soon(c);
 }
 
 /* A paused connection is only told to read when its socket has failed. */
@@ -181,7 +182,7 @@ static void opened(struct conn *c)
     if (c->state == CONN_CLOSED)
         return;
     if (c->ssl && SSL_has_pending(c->ssl)) /* came along with the handshake */
-        schedule_receive(c);
+        conn_receive_soon(c);
     conn_arm(c);
 }
 
@@ -403,7 +404,7 @@ void conn_pause_reading(struct conn *c, bool paused)
         return;
     conn_arm(c);
     if (!paused && c->ssl && SSL_has_pending(c->ssl))
-        schedule_receive(c);
+        conn_receive_soon(c);
 }
 
 void conn_finish(struct conn *c)
@@ -427,7 +428,7 @@ void conn_finish(struct conn *c)
     if (c->state == CONN_FINISHING) {
         conn_arm(c);
         if (c->ssl && SSL_has_pending(c->ssl))
-            schedule_receive(c);
+            conn_receive_soon(c);
     }
 }
 

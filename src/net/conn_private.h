@@ -88,6 +88,8 @@ void conn_arm(struct conn *c);
 /* The one way to the end; on_closed follows from the loop. Later calls do nothing. */
 void conn_fail(struct conn *c, enum err why);
 void conn_check(const struct conn *c);
+/* Reads once more from the loop: for bytes that OpenSSL holds, which raise no event. */
+void conn_receive_soon(struct conn *c);
 void conn_name_peer(struct conn *c, const struct sockaddr *address);
 
 /* conn_out.c: offers the queue to the kernel. */

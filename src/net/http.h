@@ -30,6 +30,7 @@
 #include "net/ws.h"
 
 struct http_exchange;
+struct http_hub;
 struct http_router;
 struct http_server;
 
@@ -38,6 +39,7 @@ typedef void http_handler_fn(void *ctx, struct http_exchange *ex);
 struct http_route_opts {
     size_t body_max; /* 0 = HTTP_BODY_BYTES_MAX */
     bool prefix;     /* the path and everything below it */
+    bool owned;      /* with `prefix`: what stands below names the owner (net/http_hub.h) */
     bool websocket;  /* the handler expects an upgrade; others get 426 */
 };
 
@@ -53,6 +55,7 @@ struct http_server_opts {
     uint16_t port;    /* 0 = any; ask http_server_port */
     struct tls_server *tls;
     const struct http_router *router;
+    struct http_hub *hub; /* the servers of the other loops; NULL = this one is alone */
     bool
         shared; /* a server of another loop has this port already; else a port in use is an error */
     size_t connections_max; /* this and the times: 0 = as in base/limits.h */

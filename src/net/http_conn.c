@@ -186,6 +186,7 @@ void http_conn_answer(struct http_conn *hc, const struct http_answer *a)
     ASSERT(hc->conn && !hc->exchange);
     bool alive = write_answer(hc, a);
     hc->fresh = false;
+    hc->moved = false;
     hc->head_started = false;
     hc->head_only = false;
     if (!alive || !hc->keep_alive) {
@@ -283,6 +284,42 @@ static bool find_route(struct http_conn *hc)
     return false;
 }
 
+void http_parcel_free(struct http_parcel *p)
+{
+    conn_parcel_fini(&p->conn);
+    buf_fini(&p->in);
+    mem_free(p);
+}
+
+/* Takes the connection to the loop that owns the call the request is about: before its body, and
+ * with everything that is here already. True when it is gone. */
+static bool take_elsewhere(struct http_conn *hc)
+{
+    struct http_server *s = hc->server;
+    struct http_exchange *ex = hc->exchange;
+    const struct http_route *route = hc->route;
+    unsigned index = 0;
+    if (!route->opts.owned || !s->hub || hc->moved || ex->head.path.len <= route->path.len)
+        return false;
+    struct str owner = str_slice(ex->head.path, route->path.len + 1, ex->head.path.len);
+    if (!http_hub_elsewhere(s->hub, s, owner, &index))
+        return false;
+    struct http_parcel *p = mem_zalloc(sizeof(*p));
+    if (!conn_release(hc->conn, &p->conn)) { /* it is ending; nobody waits for an answer */
+        mem_free(p);
+        return false;
+    }
+    buf_init(&p->in, hc->in.max);
+    buf_put(&p->in, ex->text, ex->text_len);
+    buf_put_str(&p->in, buf_str(&hc->in));
+    ASSERT(buf_ok(&p->in)); /* head and rest lay in a buffer of that size before */
+    hc->exchange = NULL;
+    http_exchange_free(ex);
+    leave(hc);
+    http_hub_send(s->hub, s, index, p);
+    return true;
+}
+
 /* A whole head is at the front of `in`. */
 static void begin(struct http_conn *hc, size_t len)
 {
@@ -297,7 +334,7 @@ static void begin(struct http_conn *hc, size_t len)
     }
     hc->keep_alive = ex->head.keep_alive && !hc->server->closing;
     hc->head_only = str_eq(ex->head.method, STR("HEAD"));
-    if (!find_route(hc))
+    if (!find_route(hc) || take_elsewhere(hc))
         return;
     size_t body_max = hc->route->opts.body_max;
     if (ex->head.length > body_max) {
@@ -439,21 +476,12 @@ static void on_timer(void *ctx)
     }
 }
 
-void http_conn_open(struct http_server *s, int fd, bool surplus)
+static const struct conn_events conn_handlers = {on_open, on_data, on_drained, on_closed};
+
+/* Into the server's list. */
+static void enter(struct http_conn *hc)
 {
-    static const struct conn_events events = {on_open, on_data, on_drained, on_closed};
-    struct http_conn *hc = mem_zalloc(sizeof(*hc));
-    hc->server = s;
-    hc->loop = s->loop;
-    hc->surplus = surplus;
-    hc->fresh = true;
-    enum err err = conn_accept(s->loop, fd, s->tls, 0, &events, hc, &hc->conn);
-    if (err != OK) {
-        LOG_ERROR(NULL, "http.accept", "err=%s", err_name(err));
-        mem_free(hc);
-        return;
-    }
-    buf_init(&hc->in, HTTP_HEAD_BYTES_MAX + LOOP_READ_BYTES);
+    struct http_server *s = hc->server;
     hc->timer = loop_timer_new(s->loop, on_timer, hc);
     set_idle_timer(hc);
     hc->next = s->first;
@@ -461,4 +489,41 @@ void http_conn_open(struct http_server *s, int fd, bool surplus)
         s->first->prev = hc;
     s->first = hc;
     s->count++;
+}
+
+void http_conn_adopt(struct http_server *s, struct http_parcel *p, unsigned refusal)
+{
+    struct http_conn *hc = mem_zalloc(sizeof(*hc));
+    *hc = (struct http_conn){.server = s, .loop = s->loop, .moved = true, .in = p->in};
+    buf_init(&p->in, hc->in.max); /* its bytes are ours now */
+    enum err err = conn_adopt(s->loop, &p->conn, &conn_handlers, hc, &hc->conn);
+    http_parcel_free(p);
+    if (err != OK) {
+        LOG_ERROR(NULL, "http.adopt", "err=%s", err_name(err));
+        buf_fini(&hc->in);
+        mem_free(hc);
+        return;
+    }
+    enter(hc);
+    if (refusal)
+        refuse(hc, refusal, "The server is too busy.");
+    else
+        process(hc);
+}
+
+void http_conn_open(struct http_server *s, int fd, bool surplus)
+{
+    struct http_conn *hc = mem_zalloc(sizeof(*hc));
+    hc->server = s;
+    hc->loop = s->loop;
+    hc->surplus = surplus;
+    hc->fresh = true;
+    enum err err = conn_accept(s->loop, fd, s->tls, 0, &conn_handlers, hc, &hc->conn);
+    if (err != OK) {
+        LOG_ERROR(NULL, "http.accept", "err=%s", err_name(err));
+        mem_free(hc);
+        return;
+    }
+    buf_init(&hc->in, HTTP_HEAD_BYTES_MAX + LOOP_READ_BYTES);
+    enter(hc);
 }

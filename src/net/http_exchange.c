@@ -17,6 +17,7 @@ struct http_exchange *http_exchange_new(struct http_conn *hc, struct str text)
     ex->loop = hc->loop;
     (void)str_copy(ex->peer, sizeof(ex->peer), str_of(conn_peer(hc->conn)));
     ex->text = mem_strndup(text.p, text.len);
+    ex->text_len = text.len;
     buf_init(&ex->body, HTTP_BODY_BYTES_MAX);
     buf_init(&ex->fields, HTTP_REPLY_HEADERS_MAX);
     return ex;

@@ -5,6 +5,7 @@
  *   http_conn.c      one connection: bytes in, requests out, times
  *   http_exchange.c  one request and its answer, as handlers see it
  *   http_router.c    which handler
+ *   http_hub.c       which loop
  *
  *   Thread   the loop's.
  */
@@ -14,9 +15,10 @@
 #include <arpa/inet.h>
 
 #include "base/buf.h"
-#include "net/conn.h"
+#include "net/conn_move.h"
 #include "net/http.h"
 #include "net/http_chunk.h"
+#include "net/http_hub.h"
 #include "net/http_parse.h"
 
 struct http_route {
@@ -53,6 +55,7 @@ struct http_conn {
     bool keep_alive;   /* after the answer to the current request */
     bool processing;   /* http_conn_process is on the stack */
     bool scheduled;    /* http_conn_process is deferred */
+    bool moved;        /* it was brought here for the request that comes first */
     size_t out_seen;   /* output queued when the idle timer was last set */
 
     struct buf in;  /* read and not yet used */
@@ -68,6 +71,7 @@ struct http_exchange {
     struct loop *loop;
     char peer[INET6_ADDRSTRLEN];
     char *text; /* what `head` points into */
+    size_t text_len;
     struct http_head head;
     struct buf body;
     struct buf fields; /* added by http_reply_header */
@@ -81,6 +85,7 @@ struct http_server {
     struct loop *loop;
     const struct http_router *router;
     struct tls_server *tls;
+    struct http_hub *hub; /* may be NULL */
     size_t connections_max;
     uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
     uint16_t port;
@@ -92,6 +97,15 @@ struct http_server {
     bool closing, listener_closed;
     loop_fn *on_closed;
     void *on_closed_ctx;
+};
+
+/* A connection on its way to another loop: everything read and not yet used, from the first byte of
+ * a request's head on. */
+struct http_parcel {
+    struct conn_parcel conn;
+    struct buf in;
+    struct http_hub *hub;
+    unsigned index; /* of the loop it goes to */
 };
 
 /* -- http_conn.c -- */
@@ -106,6 +120,12 @@ struct http_answer {
 
 /* Takes `fd` over and serves it. */
 void http_conn_open(struct http_server *s, int fd, bool surplus);
+/* Serves a connection that comes from another loop; with `refusal` it is told that status instead.
+ * Uses up and frees the parcel. Such a connection was counted against connections_max where it came
+ * in, so that is not asked again. */
+void http_conn_adopt(struct http_server *s, struct http_parcel *p, unsigned refusal);
+/* Drops the connection. */
+void http_parcel_free(struct http_parcel *p);
 /* Writes an answer for the current request and goes on to the next or to the end. The exchange, if
  * any, was detached before. */
 void http_conn_answer(struct http_conn *hc, const struct http_answer *a);
@@ -128,5 +148,16 @@ void http_exchange_gone(struct http_exchange *ex);
 
 /* A connection has left the server's list. */
 void http_server_released(struct http_server *s);
+
+/* -- http_hub.c -- */
+
+void http_hub_join(struct http_hub *hub, struct http_server *s);
+void http_hub_leave(struct http_hub *hub, struct http_server *s);
+/* Whether a request for `owner` that came to `from` belongs to another loop, and to which. */
+bool http_hub_elsewhere(const struct http_hub *hub, const struct http_server *from,
+                        struct str owner, unsigned *index);
+/* Sends it there. When that loop takes no more, `from` answers 503. */
+void http_hub_send(struct http_hub *hub, struct http_server *from, unsigned index,
+                   struct http_parcel *p);
 
 #endif

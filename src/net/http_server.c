@@ -158,6 +158,9 @@ enum err http_server_open(struct http_server **out, struct loop *l,
     s->port = port_of(fd);
     s->poll.data = s;
     s->pause = loop_timer_new(l, start_accepting, s);
+    s->hub = opts->hub;
+    if (s->hub)
+        http_hub_join(s->hub, s);
     start_accepting(s);
     *out = s;
     return OK;
@@ -209,6 +212,8 @@ void http_server_close(struct http_server *s, loop_fn *on_closed, void *ctx)
     s->closing = true;
     s->on_closed = on_closed;
     s->on_closed_ctx = ctx;
+    if (s->hub)
+        http_hub_leave(s->hub, s);
     loop_timer_free(s->pause);
     s->pause = NULL;
     uv_close((uv_handle_t *)&s->poll, on_listener_closed);

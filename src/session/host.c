@@ -35,6 +35,8 @@ enum err host_open(struct host **out, const struct host_env *env, struct err_det
         return err_explain(detail, ERR_INVALID, "no engine is configured");
     struct host *h = mem_zalloc(sizeof(*h));
     h->env = *env;
+    ASSERT(strlen(env->instance) == OWNER_INSTANCE_CHARS);
+    pthread_mutex_init(&h->health_lock, NULL);
     h->admission = admission_new(env->day_nanousd);
     enum err err = load_spent(h, detail);
     if (err != OK) {
@@ -50,6 +52,7 @@ void host_close(struct host *h)
     if (!h)
         return;
     admission_free(h->admission);
+    pthread_mutex_destroy(&h->health_lock);
     mem_free(h);
 }
 
@@ -70,10 +73,21 @@ static enum err load_default_business(struct host_part *part, struct err_detail 
     return OK;
 }
 
+static void tell_health(void *ctx)
+{
+    struct host_part *part = ctx;
+    struct host *h = part->host;
+    struct journal_health now = journal_health(part->journal);
+    pthread_mutex_lock(&h->health_lock);
+    h->health[loop_index(part->loop)] = now;
+    pthread_mutex_unlock(&h->health_lock);
+    loop_timer_set(part->tell_health, SESSION_HEALTH_MS);
+}
+
 enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detail)
 {
     unsigned index = loop_index(l);
-    ASSERT(index < HOST_LOOPS_MAX && !h->parts[index]);
+    ASSERT(index < LOOP_COUNT_MAX && !h->loops[index]);
     struct host_part *part = mem_zalloc(sizeof(*part));
     *part = (struct host_part){.host = h, .loop = l};
     session_scratch_init(&part->scratch);
@@ -89,7 +103,11 @@ enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detai
     part->prompts = prompts_open(l, h->env.live, h->env.prompt_voice);
     part->vocabs = vocabs_open(l, h->env.live, h->env.store);
     probes_init(&part->probes, part);
+    owner_write(part->owner, h->env.instance, index);
+    part->tell_health = loop_timer_new(l, tell_health, part);
+    h->loops[index] = l;
     h->parts[index] = part;
+    tell_health(part);
     return OK;
 }
 
@@ -122,6 +140,9 @@ void host_part_idle(struct host_part *part)
 {
     if (part->closing && part->entries == NULL && part->journal && probes_idle(&part->probes)) {
         struct journal *j = part->journal;
+        tell_health(part);
+        loop_timer_free(part->tell_health);
+        part->tell_health = NULL;
         part->journal = NULL;
         journal_close(j, on_journal_closed, part);
     }
@@ -152,7 +173,7 @@ static struct host_part *part_of(struct host *h, struct loop *l)
 
 /* -- entries -- */
 
-static struct host_entry *find_carrier(struct host_part *part, struct str carrier_id)
+struct host_entry *host_find_carrier(struct host_part *part, struct str carrier_id)
 {
     for (struct host_entry *e = part->entries; e; e = e->next)
         if (carrier_id.len && str_eq(str_of(e->carrier_id), carrier_id))
@@ -311,8 +332,7 @@ static struct host_entry *begin(struct host_part *part, const struct store_req *
     *e = (struct host_entry){.part = part, .next = part->entries};
     char secret[2 * TOKEN_BYTES + 1];
     rng_hex(loop_rng(part->loop), secret, TOKEN_BYTES);
-    /* The number in front names the loop that owns the call. */
-    snprintf(e->token, sizeof(e->token), "%u-%s", loop_index(part->loop), secret);
+    snprintf(e->token, sizeof(e->token), "%s-%s", part->owner, secret);
     (void)str_copy(e->carrier_id, sizeof(e->carrier_id), info->carrier_id);
     host_entry_count(e, business->business.id, info->from, caps);
     part->next_call++;
@@ -389,7 +409,8 @@ static void answer_found(struct incoming *in, const struct store_req *r)
     struct host_entry *e = begin(part, r, &in->info, &caps);
     e->stream_wait = loop_timer_new(part->loop, on_no_stream, e);
     loop_timer_set(e->stream_wait, SESSION_STREAM_WAIT_MS);
-    struct channel_answer a = {.verdict = CHANNEL_STREAM, .token = str_of(e->token)};
+    struct channel_answer a = {
+        .verdict = CHANNEL_STREAM, .token = str_of(e->token), .owner = str_of(part->owner)};
     in->answer(in->answer_ctx, &a);
 }
 
@@ -411,9 +432,10 @@ static void on_incoming(void *host, struct loop *l, const struct channel_call *c
                         channel_answer_fn *answer, void *answer_ctx)
 {
     struct host_part *part = part_of(host, l);
-    struct host_entry *again = find_carrier(part, call->carrier_id);
+    struct host_entry *again = host_find_carrier(part, call->carrier_id);
     if (again && again->token[0]) { /* the carrier repeats a webhook it had no answer to */
-        struct channel_answer a = {.verdict = CHANNEL_STREAM, .token = str_of(again->token)};
+        struct channel_answer a = {
+            .verdict = CHANNEL_STREAM, .token = str_of(again->token), .owner = str_of(part->owner)};
         answer(answer_ctx, &a);
         return;
     }
@@ -474,7 +496,7 @@ static void on_stream_ended(void *host, struct loop *l, struct str carrier_id,
 {
     struct host_part *part = part_of(host, l);
     struct channel_answer a = {.verdict = CHANNEL_HANGUP};
-    const struct host_entry *e = find_carrier(part, carrier_id);
+    const struct host_entry *e = host_find_carrier(part, carrier_id);
     const struct host_aftermath *after = part->aftermath;
     while (after && !str_eq(str_of(after->carrier_id), carrier_id))
         after = after->next;
@@ -490,34 +512,13 @@ static void on_stream_ended(void *host, struct loop *l, struct str carrier_id,
     answer(answer_ctx, &a);
 }
 
-static bool final_status(struct str status)
-{
-    return str_eq(status, STR("completed")) || str_eq(status, STR("busy")) ||
-           str_eq(status, STR("failed")) || str_eq(status, STR("no-answer")) ||
-           str_eq(status, STR("canceled"));
-}
-
-static void on_status(void *host, struct loop *l, struct str carrier_id, struct str status,
-                      int64_t duration_s)
-{
-    (void)duration_s; /* ours is exact; the carrier's is rounded up to whole seconds */
-    struct host_part *part = part_of(host, l);
-    struct call_row row = {.call_sid = carrier_id, .status = status};
-    struct store_req *r = store_req_call_update(&row, CALL_SET_STATUS);
-    if (store_submit(part->host->env.store, l, r, NULL, NULL) != OK)
-        LOG_WARN(NULL, "store.refused", "a status is not kept");
-    struct host_entry *e = find_carrier(part, carrier_id);
-    if (e && final_status(status))
-        session_carrier_ended(e->session, status);
-}
-
 const struct channel_host *host_channel_host(void)
 {
     static const struct channel_host host = {
         .on_incoming = on_incoming,
         .on_stream = on_stream,
         .on_stream_ended = on_stream_ended,
-        .on_status = on_status,
+        .on_status = host_on_status,
     };
     return &host;
 }
@@ -541,10 +542,9 @@ void host_counters(struct host *h, struct host_counters *out)
         out->engines[i].up = breaker_allows(&h->breakers[i]);
         out->engines[i].sessions = atomic_load(&h->engine_calls[i]);
     }
-    for (int i = 0; i < HOST_LOOPS_MAX; i++) {
-        if (!h->parts[i] || !h->parts[i]->journal)
-            continue;
-        struct journal_health j = journal_health(h->parts[i]->journal);
+    pthread_mutex_lock(&h->health_lock);
+    for (int i = 0; i < LOOP_COUNT_MAX; i++) {
+        struct journal_health j = h->health[i];
         out->journal.records += j.records;
         out->journal.bytes += j.bytes;
         out->journal.syncs += j.syncs;
@@ -555,4 +555,5 @@ void host_counters(struct host *h, struct host_counters *out)
         if (j.sync_us_max > out->journal.sync_us_max)
             out->journal.sync_us_max = j.sync_us_max;
     }
+    pthread_mutex_unlock(&h->health_lock);
 }

@@ -3,7 +3,8 @@
  *
  * A host is the process's; each loop has a part of its own with its calls, its journal and its
  * caches. Channels are given host_channel_host() and find the part of the loop they call from.
- * Nothing is shared between the parts but the counters of admission.
+ * Nothing is shared between the parts but the counters of admission; what one has to tell the
+ * others goes through their loops' mailboxes.
  *
  *   Lifetime  host_open; then host_part_open once per loop, before it runs (or on it). At the end
  *             host_part_close on each loop, which ends its calls; then host_close.
@@ -29,8 +30,6 @@
 #include "speech/tts.h"
 #include "store/store.h"
 
-enum { HOST_LOOPS_MAX = 64 };
-
 struct host_engine {
     const struct engine_driver *driver;
     struct call_engine call; /* as it goes into a call's configuration */
@@ -49,6 +48,7 @@ struct host_env {
     struct store *store;
     struct worker_pool *live; /* for what a listener waits for */
     const char *journal_dir;
+    const char *instance; /* of this process (net/owner.h); lives as long as the host */
     struct host_engine engines[CALL_ENGINES_MAX]; /* in order of preference */
     uint32_t engine_count;
     struct call_config defaults; /* limits, texts, voice; strings live as long as the host */
@@ -90,7 +90,7 @@ struct host_counters {
     uint32_t engine_count;
     struct journal_health journal; /* of all loops */
 };
-/* Any thread; journal figures are of the last flush. */
+/* Any thread; journal figures are at most SESSION_HEALTH_MS old. */
 void host_counters(struct host *h, struct host_counters *out);
 
 #endif

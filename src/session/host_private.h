@@ -4,8 +4,11 @@
 #ifndef SESSION_HOST_PRIVATE_H
 #define SESSION_HOST_PRIVATE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/limits.h"
+#include "net/owner.h"
 #include "session/breaker.h"
 #include "session/host.h"
 #include "session/probe.h"
@@ -14,7 +17,9 @@
 
 struct session;
 
-enum { TOKEN_BYTES = 16, TOKEN_TEXT = 48, CALL_ID_TEXT = 96 };
+enum { TOKEN_BYTES = 16, CALL_ID_TEXT = 96 };
+/* "<owner>-<secret>" */
+enum { TOKEN_TEXT = OWNER_TEXT_BYTES + 1 + 2 * TOKEN_BYTES };
 
 /* A live call as the host knows it. */
 struct host_entry {
@@ -52,11 +57,13 @@ struct host_part {
     struct host *host;
     struct loop *loop;
     struct journal *journal;
+    struct loop_timer *tell_health;
     struct prompts *prompts;
     struct vocabs *vocabs;
     struct probes probes;
     struct host_entry *entries;
     struct host_aftermath *aftermath;
+    char owner[OWNER_TEXT_BYTES];
     uint64_t next_call;
     /* the business of streams without a token, read once */
     struct store_req *default_business;
@@ -68,7 +75,10 @@ struct host_part {
 
 struct host {
     struct host_env env;
-    struct host_part *parts[HOST_LOOPS_MAX];
+    struct loop *loops[LOOP_COUNT_MAX];      /* fixed before any of them runs */
+    struct host_part *parts[LOOP_COUNT_MAX]; /* each touched by its own loop alone */
+    pthread_mutex_t health_lock;             /* guards the next line: counters are asked anywhere */
+    struct journal_health health[LOOP_COUNT_MAX]; /* of each loop's journal, told by that loop */
     _Atomic uint32_t live;
     _Atomic uint32_t engine_calls[CALL_ENGINES_MAX];
     struct admission *admission;
@@ -98,6 +108,13 @@ void host_engine_failed(struct host_part *part, uint32_t index);
 /* The process's index of a call's engine, by its name: a call may be older than the process.
  * CALL_ENGINES_MAX if it is gone. */
 uint32_t host_engine_index(const struct host *h, const char *name);
+
+/* The live call of that carrier's id, or NULL. */
+struct host_entry *host_find_carrier(struct host_part *part, struct str carrier_id);
+
+/* host_status.c: channel_host.on_status. Ends the call on whatever loop it lives. */
+void host_on_status(void *host, struct loop *l, struct str carrier_id, struct str status,
+                    int64_t duration_s);
 
 /* session.c */
 void session_scratch_init(struct session_scratch *x);

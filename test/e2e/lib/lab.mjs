@@ -1,9 +1,10 @@
 // A place for one test: programs on free loopback ports, a folder of its own, and an end that
 // always comes. Every journal left in a data folder must replay to the same decisions.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -128,13 +129,24 @@ export class Lab {
     return p;
   }
 
-  /** A server, answering; `url`, `data` and `log` (its log so far). */
-  async serve(args = [], { data = this.path(`data${++this.servers}`), env = {} } = {}) {
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    const base = ['serve', '--listen', `127.0.0.1:${port}`, '--public-url', url, '--data', data];
+  /** A certificate for this machine, made by openssl: `cert` and `key`. */
+  certificate(name = 'tls') {
+    const [cert, key] = [this.path(`${name}.pem`), this.path(`${name}.key`)];
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+      '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1',
+      '-keyout', key, '-out', cert], { stdio: 'ignore' });
+    return { cert, key };
+  }
+
+  /** A server, answering; `url`, `data` and `log` (its log so far). `tls`: a certificate(). */
+  async serve(args = [], { data = this.path(`data${++this.servers}`), env = {}, tls = null,
+    port = null } = {}) {
+    port ??= await freePort();
+    const url = `http${tls ? 's' : ''}://127.0.0.1:${port}`;
+    const base = ['serve', '--listen', `127.0.0.1:${port}`, '--public-url', url, '--data', data,
+      ...(tls ? ['--tls-cert', tls.cert, '--tls-key', tls.key] : [])];
     const p = this.start([...base, '--demo', ...args], { TWILIO_AUTH_TOKEN: TOKEN, ...env });
-    Object.assign(p, { url, data, port });
+    Object.assign(p, { url, data, port, tls });
     Object.defineProperty(p, 'log', { get: () => p.err });
     await p.line(/ listens on /);
     await this.healthy(p);
@@ -142,13 +154,37 @@ export class Lab {
   }
 
   async healthy(server) {
-    const answer = await fetch(`${server.url}/api/health`);
-    assert.equal(answer.status, 200, 'GET /api/health');
-    return answer.json();
+    const { status, body } = await this.get(server, '/api/health');
+    assert.equal(status, 200, 'GET /api/health');
+    return JSON.parse(body);
+  }
+
+  /** GET, also from a server with a certificate(). */
+  async get(server, path) {
+    if (!server.tls) {
+      const answer = await fetch(server.url + path);
+      return { status: answer.status, body: await answer.text() };
+    }
+    const ca = readFileSync(server.tls.cert);
+    return new Promise((done, failed) => {
+      get(server.url + path, { ca, agent: false }, (answer) => {
+        let body = '';
+        answer.on('data', (d) => (body += d));
+        answer.on('end', () => done({ status: answer.statusCode, body }));
+      }).on('error', failed);
+    });
+  }
+
+  /** The figures of /metrics by name, without their prefix. */
+  async metrics(server) {
+    const { body } = await this.get(server, '/metrics');
+    return Object.fromEntries(body.split('\n').filter((l) => l && !l.startsWith('#'))
+      .map((l) => l.split(' ')).map(([k, v]) => [k.replace('callee_', ''), Number(v)]));
   }
 
   dialArgs(server, steps) {
-    return ['dial', '--url', server.url, '--token', TOKEN, '--to', NUMBER, '--json', ...steps];
+    const ca = server.tls ? ['--ca-file', server.tls.cert] : [];
+    return ['dial', '--url', server.url, '--token', TOKEN, '--to', NUMBER, '--json', ...ca, ...steps];
   }
 
   /** Places calls and gives what the callers tell of them, by their number. */

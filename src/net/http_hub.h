@@ -1,0 +1,34 @@
+/*
+ * http_hub.h - which of several servers a connection belongs to, and how it gets there.
+ *
+ * A process has one HTTP server a loop, all on the same port, and the kernel gives a connection to
+ * any of them. A route that is `owned` (net/http.h) names the owner in its path (net/owner.h): the
+ * connection is then taken to that loop, with all it has read, before the request is looked at
+ * further. An owner that is not known stays where it came in: that handler says what becomes of it.
+ *
+ *   Lifetime  http_hub_new before the servers open; http_hub_free after the loops are closed.
+ *   Thread    http_hub_new, http_hub_free and the opening of servers: the main thread, before the
+ *             loops run. The rest: any loop.
+ *   Bounds    LOOP_MAILBOX_MAX connections on their way to a loop; one more is answered 503.
+ */
+#ifndef NET_HTTP_HUB_H
+#define NET_HTTP_HUB_H
+
+#include <stdint.h>
+
+#include "net/owner.h"
+
+struct http_hub;
+
+struct http_hub *http_hub_new(const char *instance);
+/* NULL-safe. */
+void http_hub_free(struct http_hub *hub);
+
+struct http_hub_counters {
+    uint64_t moved;   /* connections taken to another loop */
+    uint64_t refused; /* answered 503 because it could not be taken there */
+};
+/* Any thread. */
+void http_hub_counters(const struct http_hub *hub, struct http_hub_counters *out);
+
+#endif
