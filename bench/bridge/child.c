@@ -244,3 +244,11 @@ bool child_stop(struct child *c)
     *c = (struct child){0};
     return clean;
 }
+
+void child_kill(struct child *c)
+{
+    if (c->pid > 0) {
+        (void)kill(c->pid, SIGKILL);
+        (void)child_stop(c);
+    }
+}

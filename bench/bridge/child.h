@@ -69,5 +69,7 @@ void child_leave_cpu(int cpu);
 /* SIGTERM, SIGKILL if that does not do, and waits. True when it ended by itself with status 0. Safe
  * on a child that was never started. */
 bool child_stop(struct child *c);
+/* SIGKILL, and waits. */
+void child_kill(struct child *c);
 
 #endif

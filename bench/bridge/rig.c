@@ -150,10 +150,15 @@ void rig_check_quiet(struct rig_line *line)
         rig_wake(line->rig);
 }
 
-void rig_hang_up(struct rig_line *line)
+void rig_expect_end(struct rig_line *line)
 {
     rig_pace_stop(line);
     line->hanging_up = true;
+}
+
+void rig_hang_up(struct rig_line *line)
+{
+    rig_expect_end(line);
     for (unsigned i = 0; i < line->count; i++)
         if (line->calls[i]->ws)
             ws_close(line->calls[i]->ws, WS_CODE_NORMAL, STR("bye"));

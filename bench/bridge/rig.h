@@ -105,6 +105,8 @@ struct samples *rig_lateness(struct rig_line *line);
 /* Lets the server finish what it put off, such as its journal's last flush. */
 void rig_settle(struct rig *r);
 struct rig_counts rig_counts(const struct rig_line *line);
+/* From now on the server may end as it likes. */
+void rig_expect_end(struct rig_line *line);
 /* Ends every call of the line and waits until both ends are closed. */
 void rig_hang_up(struct rig_line *line);
 

@@ -196,7 +196,7 @@ static void callee_command(struct stage *s, struct command *c, const struct serv
     arg(c, "", s->opts.callee);
     for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
         arg(c, "", fixed[i]);
-    snprintf(data, sizeof(data), "%s/data-%u", s->dir, s->servers);
+    snprintf(data, sizeof(data), "%s/data-%u", s->dir, o->same_data ? 0 : s->servers);
     arg(c, "--data=", data);
     snprintf(data, sizeof(data), "%s/demo-%d", s->dir, o->keep == KEEP_RECORDING);
     arg(c, "--demo-dir=", data);
