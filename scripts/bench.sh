@@ -1,7 +1,7 @@
 #!/bin/sh
 # What a bridged call costs, beside a relay that only copies bytes.
 #   bench.sh                     all parts, some minutes
-#   bench.sh PART [flags]        one of bridge, turns, paced, start, with flags of its program
+#   bench.sh PART [flags]        one of bridge, turns, paced, start, answer, with flags of its program
 #   bench.sh --flags             bridge
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,7 +13,7 @@ run() {
 }
 case ${1:-} in
 '')
-    for part in bridge turns paced start; do
+    for part in bridge turns paced start answer; do
         echo "== $part"
         run "$part"
         echo

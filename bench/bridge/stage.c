@@ -184,9 +184,7 @@ static void callee_command(struct stage *s, struct command *c, const struct serv
                                         "--listen=127.0.0.1:0",
                                         "--demo",
                                         "--insecure-streams",
-                                        "--engine=realtime",
                                         "--engine-retries=0",
-                                        "--max-local-calls=0",
                                         "--silence=0",
                                         "--max-duration=4h",
                                         "--connect-timeout=60s",
@@ -200,7 +198,13 @@ static void callee_command(struct stage *s, struct command *c, const struct serv
     arg(c, "--data=", data);
     snprintf(data, sizeof(data), "%s/demo-%d", s->dir, o->keep == KEEP_RECORDING);
     arg(c, "--demo-dir=", data);
-    arg(c, "--provider-url=", url);
+    if (o->offline) {
+        arg(c, "", "--engine=local");
+    } else {
+        arg(c, "", "--engine=realtime");
+        arg(c, "", "--max-local-calls=0");
+        arg(c, "--provider-url=", url);
+    }
     arg_number(c, "--max-calls=", o->calls + 8);
     if (o->keep == KEEP_NOTHING)
         arg(c, "", "--journal=false");
@@ -259,7 +263,9 @@ enum err stage_start(struct stage *s, struct child *child, const struct server_o
     struct command c = {.count = 0};
     char url[128], log[STAGE_PATH_BYTES + 32], path[4096], ca[STAGE_PATH_BYTES + 64];
     char *env[] = {path, (char[]){"OPENAI_API_KEY=bench"}, ca, NULL};
-    rig_line_url(line, url, sizeof(url));
+    url[0] = '\0';
+    if (line)
+        rig_line_url(line, url, sizeof(url));
     s->servers++;
     snprintf(path, sizeof(path), "PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
     snprintf(ca, sizeof(ca), "NODE_EXTRA_CA_CERTS=%s", s->cert);

@@ -55,6 +55,7 @@ struct server_opts {
     unsigned calls;        /* at most at once */
     unsigned loops;        /* callee's; 0 = its default */
     int cpu;               /* pinned to this one; -1: anywhere */
+    bool offline;          /* callee: the local engine, and no provider */
     bool same_data;        /* callee: what the one started before it left */
     bool counted;          /* under callgrind, for bridge/counters.h */
 };
@@ -81,7 +82,7 @@ void stage_end(struct stage *s);
 /* Says on stderr what went wrong, if anything, and gives the exit code. */
 int stage_close(struct stage *s, const char *program, enum err err, const struct err_detail *why);
 
-/* `line` is the one the server will bridge: it says where the provider is. */
+/* `line` is the one the server will bridge: it says where the provider is. NULL for an offline one. */
 enum err stage_start(struct stage *s, struct child *child, const struct server_opts *opts,
                      const struct rig_line *line, struct err_detail *why) MUST_CHECK;
 
