@@ -119,6 +119,12 @@ void call_share_scratch(struct call *c, struct call_scratch *x)
 
 /* -- life -- */
 
+static void name_unused_engines(struct call_config *config)
+{
+    for (uint32_t i = config->engine_count; i < CALL_ENGINES_MAX; i++)
+        config->engines[i] = (struct call_engine){.name = "", .model = "", .voice = ""};
+}
+
 /* The snapshot's strings belong to the caller; the call keeps its own, by way of the one place that
  * knows every field: the journal's form. */
 static void copy_config(struct call *c, const struct call_config *config)
@@ -129,18 +135,31 @@ static void copy_config(struct call *c, const struct call_config *config)
     enum err err = call_config_read(&c->config, &c->arena, buf_str(&b), NULL);
     ASSERT(err == OK);
     buf_fini(&b);
-    for (uint32_t i = c->config.engine_count; i < CALL_ENGINES_MAX; i++)
-        c->config.engines[i] = (struct call_engine){.name = "", .model = "", .voice = ""};
+    name_unused_engines(&c->config);
 }
 
-struct call *call_new(const struct call_config *config)
+static struct call *new_empty(void)
 {
     struct call *c = mem_zalloc(sizeof(*c));
     arena_init(&c->arena, CALL_ARENA_BYTES_MAX);
     scratch_init(&c->own);
     c->scratch = &c->own;
-    copy_config(c, config);
     c->heard_all = true;
+    return c;
+}
+
+struct call *call_new(const struct call_config *config)
+{
+    struct call *c = new_empty();
+    copy_config(c, config);
+    return c;
+}
+
+struct call *call_new_lent(const struct call_config *config)
+{
+    struct call *c = new_empty();
+    c->config = *config;
+    name_unused_engines(&c->config);
     return c;
 }
 

@@ -186,6 +186,9 @@ struct call;
 
 /* `config` is copied. */
 struct call *call_new(const struct call_config *config);
+/* The same without a copy of the strings, which must outlive the call and be as
+ * call_config_read leaves them. */
+struct call *call_new_lent(const struct call_config *config);
 /* NULL-safe. */
 void call_free(struct call *c);
 

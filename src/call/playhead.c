@@ -40,7 +40,7 @@ void playhead_mark(struct playhead *p, uint32_t number)
         p->count--;
     }
     uint32_t slot = (p->first + p->count) % PLAYHEAD_MARKS_MAX;
-    p->marks[slot] = (struct playhead_mark){.number = number, .position = p->sent};
+    p->marks[slot] = (struct playhead_mark){.number = number, .position = (uint32_t)p->sent};
     p->count++;
 }
 
@@ -70,7 +70,8 @@ bool playhead_echo(struct playhead *p, uint32_t number, int64_t now_us)
         i++;
     if (i == p->count)
         return false;
-    uint64_t position = p->marks[(p->first + i) % PLAYHEAD_MARKS_MAX].position;
+    uint32_t low = p->marks[(p->first + i) % PLAYHEAD_MARKS_MAX].position;
+    uint64_t position = p->sent - ((uint32_t)p->sent - low);
     p->first = (p->first + i + 1) % PLAYHEAD_MARKS_MAX;
     p->count -= i + 1;
 

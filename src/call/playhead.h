@@ -22,7 +22,7 @@
 
 struct playhead_mark {
     uint32_t number;
-    uint64_t position;
+    uint32_t position; /* its low 32 bits: a mark in flight is near */
 };
 
 /* Fields are private to playhead.c except `sent`. Zero-initialise. */

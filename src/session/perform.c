@@ -14,8 +14,8 @@
 
 static void play(struct session *s, const struct call_fx *fx)
 {
-    voiceq_take(&s->voice, fx->len, fx->pad, &s->part->scratch.message);
-    if (!s->channel || channel_send_audio(s->channel, buf_str(&s->part->scratch.message)) != OK)
+    struct str base64 = voiceq_take(&s->voice, fx->len, fx->pad, &s->part->scratch.message);
+    if (!s->channel || channel_send_audio(s->channel, base64) != OK)
         s->dropped[CALL_DROPPED_TO_CHANNEL] += fx->len + fx->pad;
 }
 
@@ -350,6 +350,7 @@ void session_perform(struct session *s, const struct call_input *in,
     s->open++;
     for (size_t i = 0; i < effects->count; i++)
         perform_one(s, in, &effects->fx[i]);
+    voiceq_keep(&s->voice); /* the input's audio is only lent */
     s->open--;
     ASSERT(s->open > 0 || s->ended);
 }

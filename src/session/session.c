@@ -234,7 +234,7 @@ struct session *session_new(struct host_part *part, const struct call_config *co
     s->timer = loop_timer_new(part->loop, on_timer, s);
     coalesce_init(&s->coalesce, part->host->env.coalesce_ms,
                   s->config.vad_silence_ms + COALESCE_HANG_MS);
-    s->call = call_new(&s->config);
+    s->call = call_new_lent(&s->config);
     call_share_scratch(s->call, part->scratch.call);
     if (!part->host->env.no_journal)
         begin_journal(s);

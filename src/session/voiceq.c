@@ -9,82 +9,114 @@
 
 enum { SILENCE = 0xff }; /* mu-law */
 
-struct voiceq_chunk {
-    struct voiceq_chunk *next;
+struct voiceq_block {
+    struct voiceq_block *next;
     uint32_t len;   /* bytes it stands for */
     uint32_t taken; /* of them, gone */
-    bool decoded;   /* data is mu-law, not base64 */
-    bool silent;    /* no data: it did not fit */
-    size_t data_len;
-    unsigned char data[];
+    uint32_t size;  /* of data; 0 = silence: it did not fit */
+    uint8_t data[];
 };
+
+static struct voiceq_block *add_block(struct voiceq *q, uint32_t size, uint32_t len)
+{
+    struct voiceq_block *b = mem_alloc(sizeof(*b) + size);
+    *b = (struct voiceq_block){.size = size, .len = len};
+    if (q->last)
+        q->last->next = b;
+    else
+        q->first = b;
+    q->last = b;
+    return b;
+}
+
+static void add_bytes(struct voiceq *q, const uint8_t *p, uint32_t len)
+{
+    while (len > 0) {
+        struct voiceq_block *b = q->last;
+        if (!b || b->len >= b->size) /* full, or silence */
+            b = add_block(q, VOICEQ_BLOCK_BYTES, 0);
+        uint32_t n = b->size - b->len;
+        n = n < len ? n : len;
+        memcpy(b->data + b->len, p, n);
+        b->len += n;
+        p += n;
+        len -= n;
+    }
+}
 
 enum err voiceq_put(struct voiceq *q, struct str base64, uint32_t len)
 {
     enum err err = OK;
+    voiceq_keep(q);
     if (base64_decoded_len(base64) != len)
         err = ERR_INVALID;
     else if (q->bytes + len > VOICEQ_BYTES_MAX)
         err = ERR_LIMIT;
-    size_t keep = err == OK ? base64.len : 0;
-    struct voiceq_chunk *c = mem_alloc(sizeof(*c) + keep);
-    *c = (struct voiceq_chunk){.len = len, .silent = err != OK, .data_len = keep};
-    if (keep)
-        memcpy(c->data, base64.p, keep);
-    if (q->last)
-        q->last->next = c;
-    else
-        q->first = c;
-    q->last = c;
+    if (err == OK) {
+        q->lent = base64;
+        q->lent_len = len;
+    } else {
+        add_block(q, 0, len);
+    }
     q->bytes += len;
     return err;
 }
 
+/* Decoded a part at a time: each stands for whole bytes, as base64 is four characters for three. */
+void voiceq_keep(struct voiceq *q)
+{
+    enum { PART_CHARS = 1024 };
+    uint8_t raw[PART_CHARS / 4 * 3];
+    struct str text = q->lent;
+    uint32_t left = q->lent_len;
+    q->lent = STR_NONE;
+    q->lent_len = 0;
+    while (left > 0) {
+        struct str part = str_slice(text, 0, PART_CHARS);
+        size_t n = 0;
+        if (base64_decode(raw, &n, part) != OK || n > left) {
+            add_block(q, 0, left);
+            return;
+        }
+        add_bytes(q, raw, (uint32_t)n);
+        left -= (uint32_t)n;
+        text = str_slice(text, part.len, text.len);
+    }
+}
+
 static void drop_first(struct voiceq *q)
 {
-    struct voiceq_chunk *c = q->first;
-    q->first = c->next;
+    struct voiceq_block *b = q->first;
+    q->first = b->next;
     if (!q->first)
         q->last = NULL;
-    mem_free(c);
+    mem_free(b);
 }
 
-/* Base64 is four characters for three bytes, so decoding in place never overtakes the reading. */
-static void decode(struct voiceq_chunk *c)
+static uint32_t copy_from(struct voiceq_block *b, uint8_t *to, uint32_t want)
 {
-    if (c->decoded || c->silent)
-        return;
-    size_t n = 0;
-    enum err err = base64_decode(c->data, &n, str_n((const char *)c->data, c->data_len));
-    c->silent = err != OK || n != c->len;
-    c->decoded = true;
-}
-
-static uint32_t copy_from(struct voiceq_chunk *c, uint8_t *to, uint32_t want)
-{
-    uint32_t left = c->len - c->taken;
+    uint32_t left = b->len - b->taken;
     uint32_t n = want < left ? want : left;
-    decode(c);
-    if (c->silent)
+    if (b->size == 0)
         memset(to, SILENCE, n);
     else
-        memcpy(to, c->data + c->taken, n);
-    c->taken += n;
+        memcpy(to, b->data + b->taken, n);
+    b->taken += n;
     return n;
 }
 
-void voiceq_take(struct voiceq *q, uint32_t len, uint32_t pad, struct buf *out)
+struct str voiceq_take(struct voiceq *q, uint32_t len, uint32_t pad, struct buf *out)
 {
     uint8_t raw[CALL_PLAY_BYTES_MAX + 160];
     ASSERT(len <= CALL_PLAY_BYTES_MAX && pad < 160);
-    buf_reset(out);
     q->bytes -= len < q->bytes ? len : q->bytes;
-    struct voiceq_chunk *c = q->first;
-    if (c && c->len == len && c->taken == 0 && pad == 0 && !c->decoded && !c->silent) {
-        buf_put(out, c->data, c->data_len);
-        drop_first(q);
-        return;
+    if (!q->first && q->lent_len == len && pad == 0) {
+        struct str whole = q->lent;
+        q->lent = STR_NONE;
+        q->lent_len = 0;
+        return whole;
     }
+    voiceq_keep(q);
     uint32_t got = 0;
     while (got < len && q->first) {
         got += copy_from(q->first, raw + got, len - got);
@@ -92,15 +124,16 @@ void voiceq_take(struct voiceq *q, uint32_t len, uint32_t pad, struct buf *out)
             drop_first(q);
     }
     memset(raw + got, SILENCE, len + pad - got);
-    size_t chars = base64_encoded_len(len + pad);
-    char *to = buf_reserve(out, chars);
+    buf_reset(out);
+    char *to = buf_reserve(out, base64_encoded_len(len + pad));
     ASSERT(to != NULL);
     buf_commit(out, base64_encode(to, raw, len + pad));
+    return buf_str(out);
 }
 
 void voiceq_clear(struct voiceq *q)
 {
     while (q->first)
         drop_first(q);
-    q->bytes = 0;
+    *q = (struct voiceq){0};
 }

@@ -1,11 +1,12 @@
 /*
  * voiceq.h - the bytes of speech a call has accepted and not yet sent.
  *
- * The call core decides by lengths; this queue holds what the lengths stand for. Audio stays base64
- * text as it arrived; a piece that is taken whole goes out as that same text, any other is decoded.
+ * The call core decides by lengths; this queue holds what the lengths stand for. A piece of base64
+ * that is taken whole in the step that put it goes out as that same text, without a copy; what has
+ * to wait is kept as mu-law, a quarter less than its text; docs/decisions/0008 says why no smaller.
  *
  *   Units    bytes of mu-law.
- *   Memory   copies what is put in.
+ *   Memory   blocks of VOICEQ_BLOCK_BYTES, freed as they empty.
  *   Bounds   VOICEQ_BYTES_MAX bytes; what does not fit is replaced by silence when it is taken and
  *            counted by the caller (voiceq_put tells).
  *   Thread   the session's loop.
@@ -19,19 +20,24 @@
 #include "base/err.h"
 #include "base/str.h"
 
-struct voiceq_chunk;
+struct voiceq_block;
 
 /* Fields are private to voiceq.c. Zero-initialise. */
 struct voiceq {
-    struct voiceq_chunk *first, *last;
+    struct voiceq_block *first, *last;
+    struct str lent; /* put last, behind the blocks, still the giver's text */
+    uint32_t lent_len;
     uint32_t bytes;
 };
 
-/* ERR_LIMIT: full, ERR_INVALID: not base64; either way `len` bytes count as queued (silence). */
+/* Lends the text until voiceq_keep. ERR_LIMIT: full, ERR_INVALID: not `len` bytes of base64; either
+ * way `len` bytes count as queued (silence). */
 enum err voiceq_put(struct voiceq *q, struct str base64, uint32_t len) MUST_CHECK;
-/* Takes `len` bytes off the front, appends `pad` of silence, and writes base64 to `out` (reset
- * first). Missing bytes become silence. */
-void voiceq_take(struct voiceq *q, uint32_t len, uint32_t pad, struct buf *out);
+/* Copies what is lent: to be called before the text goes away. */
+void voiceq_keep(struct voiceq *q);
+/* Takes `len` bytes off the front, with `pad` of silence behind them, as base64: a text that was
+ * lent, or written to `out`. Missing bytes become silence. Valid as long as either. */
+struct str voiceq_take(struct voiceq *q, uint32_t len, uint32_t pad, struct buf *out);
 void voiceq_clear(struct voiceq *q);
 
 #endif
