@@ -238,9 +238,7 @@ static void on_timer(struct call *c, uint32_t number)
         roll_timer(c, timer);
         break;
     case CALL_TIMER_REHEAR:
-        c->rehearing = false;
-        want_add(c, PURPOSE_TURN, STR("")); /* it heard no speech in it: ask by what is known */
-        answer_next(c);
+        link_rehear_timer(c);
         break;
     case CALL_TIMER_PACE:
     case CALL_TIMER_HEARD:

@@ -108,8 +108,8 @@ enum call_fx_type {
     CALL_FX_ENGINE_APPEND, /* forward this input's caller audio */
     CALL_FX_HOLD,          /* keep this input's caller audio until the engine is ready */
     CALL_FX_RELEASE,       /* forward all caller audio at hand, oldest first: kept, then held */
-    CALL_FX_KEEP,        /* of what is forwarded from now on the last `len` bytes stay at hand for a
-                            session that may follow; ok = what is at hand is forgotten first */
+    CALL_FX_KEEP, /* of what was forwarded the last `offset` bytes stay at hand, of what is from now
+                     on the last `len`, for a session that may follow */
     CALL_FX_SPARE_OPEN,  /* number as ENGINE_OPEN: a second session beside the running one */
     CALL_FX_SPARE_SEND,  /* text = client event JSON */
     CALL_FX_SPARE_CLOSE, /* ok as ENGINE_CLOSE */

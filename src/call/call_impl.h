@@ -146,6 +146,7 @@ struct call {
     uint32_t keep_bytes;      /* how much of what was given stays at hand, and how much did */
     uint32_t kept_bytes;
     int64_t last_audio_us;
+    uint64_t question_end;      /* where it ended, bytes of the session's input; 0 = not yet */
     struct call_item *question; /* what the caller said and the call has no words of yet */
     bool rehearing;             /* a new session is being given the question's sound again */
     bool apologised;
@@ -169,6 +170,8 @@ struct call {
     bool closing_protected;
     struct str close_reason;
     struct str farewell; /* its text */
+    int64_t silent_us;   /* when the caller last heard or said something */
+    int64_t owed_us;     /* since when they are owed something */
     uint32_t nudges;
     char keys[CALL_DTMF_MAX];
     uint32_t key_count;
@@ -253,6 +256,7 @@ void link_timer(struct call *c);
 void link_describe(struct call *c, struct rt_event *ev);
 /* A session that is ready takes over from one that is gone or was let go. */
 void link_take_over(struct call *c);
+void link_rehear_timer(struct call *c);
 /* The question needs its sound no more: its words are known or it was answered. */
 void link_understood(struct call *c);
 
@@ -310,6 +314,8 @@ void script_store(struct call *c, struct call_item *item);
 void script_usage(struct call *c, struct call_item *item, const struct rt_usage *usage);
 void script_transcription_usage(struct call *c, struct call_item *item,
                                 const struct rt_usage *usage);
+/* Past its cap the call takes its leave. */
+void script_check_cost(struct call *c);
 /* Tells a new engine session what was said so far. */
 void script_replay_context(struct call *c);
 void script_send_text(struct call *c, enum rt_role role, struct str text);

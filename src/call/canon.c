@@ -117,7 +117,7 @@ static void write_engine(struct buf *b, const struct call_fx *fx)
     else if (fx->type == CALL_FX_RELEASE)
         buf_put_str(b, STR("release\n"));
     else if (fx->type == CALL_FX_KEEP)
-        write_counted(b, fx->ok ? STR("keep_anew") : STR("keep"), fx->len);
+        buf_printf(b, "keep %u %u\n", fx->len, fx->offset);
     else if (fx->type == CALL_FX_SPARE_OPEN)
         write_counted(b, STR("spare_open"), fx->number);
     else if (fx->type == CALL_FX_SPARE_SEND)

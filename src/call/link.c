@@ -62,37 +62,63 @@ void link_opened(struct call *c)
     fx_engine(c, &ev);
 }
 
-static void keep(struct call *c, uint32_t bytes, bool anew)
+static void keep(struct call *c, uint32_t bytes)
 {
-    if (c->keep_bytes == bytes && !(anew && c->kept_bytes))
+    if (c->keep_bytes == bytes)
         return;
     c->keep_bytes = bytes;
-    c->kept_bytes = anew ? 0 : c->kept_bytes < bytes ? c->kept_bytes : bytes;
-    fx_add(c, (struct call_fx){.type = CALL_FX_KEEP, .len = bytes, .ok = anew});
+    c->kept_bytes = c->kept_bytes < bytes ? c->kept_bytes : bytes;
+    fx_add(c, (struct call_fx){.type = CALL_FX_KEEP, .len = bytes, .offset = c->kept_bytes});
 }
 
 void link_understood(struct call *c)
 {
+    /* What came behind it may be the beginning of the next one. */
+    uint64_t behind = c->question_end && c->question_end < c->forwarded_bytes
+                          ? c->forwarded_bytes - c->question_end
+                          : 0;
+    if (behind > CALL_KEEP_BYTES)
+        behind = CALL_KEEP_BYTES;
     c->question = NULL;
-    keep(c, CALL_KEEP_BYTES, true);
+    c->question_end = 0;
+    c->keep_bytes = CALL_KEEP_BYTES;
+    c->kept_bytes = behind < c->kept_bytes ? (uint32_t)behind : c->kept_bytes;
+    fx_add(c,
+           (struct call_fx){.type = CALL_FX_KEEP, .len = CALL_KEEP_BYTES, .offset = c->kept_bytes});
 }
 
 /* Gives a new session the caller's sound that is at hand: the beginnings of a word that nobody has
  * noticed yet, a question that was interrupted, what was said while there was no session. */
 static void hear_again(struct call *c)
 {
+    if (c->phase == PHASE_LEAVING)
+        return;
     uint64_t at_hand = c->kept_bytes + c->held_bytes;
     if (at_hand > SESSION_HELD_BYTES_MAX)
         at_hand = SESSION_HELD_BYTES_MAX; /* the shell dropped the oldest, and says so */
     c->forwarded_bytes = at_hand;
+    c->question_end = 0;
     c->held_bytes = 0;
-    if (c->keep_bytes < CALL_KEEP_BYTES)
-        keep(c, CALL_KEEP_BYTES, false);
+    /* What is heard of it is told a while later: until then all of it stays at hand. */
+    c->keep_bytes = at_hand ? CALL_KEEP_SPEECH_BYTES : CALL_KEEP_BYTES;
     c->kept_bytes = at_hand < c->keep_bytes ? (uint32_t)at_hand : c->keep_bytes;
-    if (at_hand)
+    fx_add(c, (struct call_fx){
+                  .type = CALL_FX_KEEP, .len = c->keep_bytes, .offset = (uint32_t)at_hand});
+    if (at_hand) {
         fx_add(c, (struct call_fx){.type = CALL_FX_RELEASE});
-    if (c->rehearing)
         timer_set(c, CALL_TIMER_REHEAR, c->now + (int64_t)CALL_REHEAR_MS * 1000);
+    }
+}
+
+void link_rehear_timer(struct call *c)
+{
+    if (!c->question)
+        keep(c, CALL_KEEP_BYTES); /* nobody spoke */
+    if (!c->rehearing)
+        return;
+    c->rehearing = false;
+    want_add(c, PURPOSE_TURN, STR("")); /* it heard no speech in it: ask by what is known */
+    answer_next(c);
 }
 
 void link_take_over(struct call *c)
@@ -122,9 +148,15 @@ static void give_up(struct call *c)
 /* A session goes with all that only it knew; what it owed is owed by the next. */
 static void session_gone(struct call *c)
 {
+    bool tools = tools_busy(c) && c->closing == CLOSING_NO;
     c->epoch++;
     want_turn_again(c);
     tools_abandon(c);
+    for (uint32_t i = 0; i < c->want_count; i++)
+        if (c->wants[i].purpose == PURPOSE_TOOL)
+            c->wants[i].purpose = PURPOSE_TURN; /* the next session knows of no tool */
+    if (tools)
+        want_add(c, PURPOSE_TURN, STR(""));
     /* Asked and not understood: the sound of it is at hand, and the next session answers it. */
     c->rehearing = c->question && c->kept_bytes;
     timer_set(c, CALL_TIMER_REHEAR, NO_TIME);
@@ -136,6 +168,7 @@ static void session_gone(struct call *c)
 
 void link_replace(struct call *c)
 {
+    c->link = LINK_CLOSED; /* nothing more is asked of it */
     session_gone(c);
     bool rescued = roll_rescue(c);
     ASSERT(rescued); /* the spare is ready, or nobody may ask */
@@ -275,7 +308,8 @@ static void on_speech_started(struct call *c, const struct rt_event *ev)
         item->start_ms = stream_ms(c, time_of_audio(c, ev->audio_start_ms));
     c->speaking_item = item;
     c->question = item;
-    keep(c, CALL_KEEP_SPEECH_BYTES, false);
+    c->question_end = 0;
+    keep(c, CALL_KEEP_SPEECH_BYTES);
     voice_barge_in(c);
 }
 
@@ -284,9 +318,12 @@ static void on_speech_stopped(struct call *c, const struct rt_event *ev)
     c->speaking = false;
     /* The position includes the silence that made the engine sure (Realtime API, server_vad). */
     int64_t end_us = time_of_audio(c, ev->audio_end_ms - c->config.vad_silence_ms);
+    if (end_us > c->silent_us)
+        c->silent_us = end_us;
     c->turn = (struct turn_clock){.open = true, .speech_end_us = end_us, .turn_end_us = c->now};
     if (c->speaking_item)
         c->speaking_item->end_ms = stream_ms(c, end_us);
+    c->question_end = (uint64_t)(ev->audio_end_ms > 0 ? ev->audio_end_ms : 0) * 8;
     c->stats.turns++;
     timer_set(c, CALL_TIMER_SILENCE, NO_TIME);
     manners_idle(c);

@@ -80,19 +80,30 @@ static void stay(struct call *c)
     wants_clear(c);
     timer_set(c, CALL_TIMER_CLOSE, NO_TIME);
     fx_note(c, "call.stays", "reason=%.*s", STR_FMT(c->close_reason));
+    script_check_cost(c); /* the cap was passed on the way out */
 }
 
 /* -- an answer that is late -- */
 
 void manners_wait(struct call *c)
 {
-    bool owed =
-        (c->answer.state != ANSWER_NONE && !c->answer.dead) || c->want_count || c->rehearing;
-    bool waits = owed && c->heard_all && !c->speaking && c->prompts_pending == 0 &&
-                 c->config.wait_words_ms && c->config.please_wait[0];
+    bool owed = (c->answer.state != ANSWER_NONE && !c->answer.dead) || c->want_count ||
+                c->rehearing ||
+                c->link != LINK_READY || /* whatever the caller says now is not heard */
+                tools_busy(c);
+    bool waits = owed && c->heard_all && c->prompts_pending == 0 &&
+                 (!c->speaking || c->closing_protected) && c->config.wait_words_ms &&
+                 c->config.please_wait[0];
+    if (!owed && !c->speaking && !c->question)
+        c->owed_us = NO_TIME;
+    else if (c->owed_us == NO_TIME)
+        c->owed_us = c->now;
     bool set = c->timer_at[CALL_TIMER_WAIT] != NO_TIME;
+    /* From when the caller heard or said the last, not from when the engine, or the one after it,
+     * got to know of it. */
+    int64_t from = c->silent_us > c->owed_us ? c->silent_us : c->owed_us;
     if (waits && !set)
-        timer_set(c, CALL_TIMER_WAIT, c->now + (int64_t)c->config.wait_words_ms * 1000);
+        timer_set(c, CALL_TIMER_WAIT, from + (int64_t)c->config.wait_words_ms * 1000);
     else if (!waits && set)
         timer_set(c, CALL_TIMER_WAIT, NO_TIME);
 }
@@ -101,10 +112,12 @@ void manners_wait(struct call *c)
 static bool say_farewell(struct call *c)
 {
     struct answer *a = &c->answer;
-    if (a->state != ANSWER_NONE && a->want.purpose == PURPOSE_FAREWELL && !a->has_audio) {
+    if (a->state != ANSWER_NONE && !a->dead && a->want.purpose == PURPOSE_FAREWELL) {
         a->dead = true;
         answer_cancel(c);
-        voice_prompt(c, a->want.text);
+        if (!a->has_audio)
+            voice_prompt(c, a->want.text);
+        leave_if_done(c); /* it stopped in the middle: that must do */
         return true;
     }
     if (c->want_count == 0 || c->wants[0].purpose != PURPOSE_FAREWELL)
@@ -117,6 +130,7 @@ static bool say_farewell(struct call *c)
 
 static void on_wait(struct call *c)
 {
+    c->silent_us = c->now; /* whatever comes of it: not again at once */
     if (c->closing != CLOSING_NO && say_farewell(c))
         return;
     fx_note(c, "call.please_wait", "link=%d answer=%d", (int)c->link, (int)c->answer.state);
@@ -184,6 +198,8 @@ void manners_dtmf(struct call *c, char key)
 {
     if (c->phase != PHASE_TALKING || strchr("0123456789*#ABCD", key) == NULL || key == '\0')
         return;
+    if (c->closing != CLOSING_NO && c->closing_protected)
+        return; /* too late */
     c->nudges = 0;
     if (c->key_count == 0) {
         answer_cancel(c);
@@ -215,7 +231,8 @@ static void on_keys(struct call *c)
         manners_transfer(c, false);
     } else if (c->link == LINK_READY) {
         script_send_text(c, RT_ROLE_USER, str_of(text));
-        want_add(c, PURPOSE_TURN, STR(""));
+        if (c->closing == CLOSING_NO)
+            want_add(c, PURPOSE_TURN, STR(""));
     }
 }
 

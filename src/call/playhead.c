@@ -121,3 +121,8 @@ int64_t playhead_time_of(const struct playhead *p, uint64_t position, int64_t no
     int64_t at = p->anchor_us + (int64_t)(position - p->anchor) * US_PER_BYTE;
     return at > now_us ? at : now_us;
 }
+
+int64_t playhead_end_time(const struct playhead *p)
+{
+    return p->anchor_us + (int64_t)(p->sent - p->anchor) * US_PER_BYTE;
+}

@@ -51,6 +51,8 @@ uint64_t playhead_clear(struct playhead *p, int64_t now_us);
 /* The stream broke `late_us` before `now_us`, as the carrier heard it, and what was not played by
  * then never will be: forgets it, and the marks in flight; returns the position heard. */
 uint64_t playhead_stop(struct playhead *p, int64_t late_us, int64_t now_us);
+/* The time at which all that was sent was or will be heard, if nothing stalls. */
+int64_t playhead_end_time(const struct playhead *p);
 /* The time at which `position` will have been heard, if nothing stalls; `now_us` if it is already.
  */
 int64_t playhead_time_of(const struct playhead *p, uint64_t position, int64_t now_us);

@@ -222,9 +222,10 @@ void answer_done(struct call *c, const struct rt_event *ev)
 {
     const struct rt_response *r = &ev->response;
     struct answer a = c->answer;
-    script_usage(c, c->charged, &r->usage);
+    struct call_item *charged = c->charged;
     c->charged = NULL;
     if (a.state != ANSWER_ACTIVE || !str_eq(r->id, str_of(a.id))) {
+        script_usage(c, charged, &r->usage);
         fx_note(c, "call.unexpected_response_done", "id=%.*s", STR_FMT(r->id));
         return;
     }
@@ -236,15 +237,21 @@ void answer_done(struct call *c, const struct rt_event *ev)
     for (struct call_item *item = c->items; item; item = item->next)
         if (item->role == CALL_ROLE_AGENT && !item->audio_done)
             voice_item_done(c, item);
-    if (r->status == RT_STATUS_FAILED) {
+    script_usage(c, charged, &r->usage); /* may begin the farewell */
+    if (c->closing != CLOSING_NO && a.want.purpose != PURPOSE_FAREWELL)
+        a.dead = true; /* whatever became of it, it is not asked for again */
+    bool farewell = a.want.purpose == PURPOSE_FAREWELL && c->closing_protected && !a.dead;
+    if (r->status == RT_STATUS_FAILED && !a.dead) {
         on_failed(c, a.want, &r->error);
+    } else if (farewell && r->status == RT_STATUS_CANCELLED && !a.has_audio) {
+        voice_prompt(c, a.want.text); /* the engine took the caller's word for an interruption */
     } else if (!a.dead && r->status != RT_STATUS_CANCELLED) {
         bool answered = a.want.purpose == PURPOSE_TURN || a.want.purpose == PURPOSE_TOOL;
-        if (c->question && answered && a.has_audio && !c->speaking)
+        if (c->question && answered && a.has_audio && !a.has_tool && !c->speaking)
             link_understood(c);
         c->failed_answers = 0;
         c->engine_tries = 0; /* it works: later failures get their retry again */
-        if (!a.has_audio && !a.has_tool && a.want.purpose == PURPOSE_TURN)
+        if (!a.has_audio && !a.has_tool && answered)
             on_empty(c);
         else
             c->empty_answers = 0;
@@ -276,9 +283,11 @@ void answer_error(struct call *c, const struct rt_event *ev)
         c->answer.want = (struct want){.purpose = PURPOSE_TURN, .text = STR("")};
         return;
     }
+    bool dead = c->answer.dead;
     c->answer = (struct answer){0};
     timer_set(c, CALL_TIMER_RESPONSE, NO_TIME);
-    on_failed(c, want, e);
+    if (!dead)
+        on_failed(c, want, e);
     answer_next(c);
 }
 

@@ -181,6 +181,8 @@ bool roll_rescue(struct call *c)
 
 void roll_timer(struct call *c, enum call_timer timer)
 {
+    if (c->phase == PHASE_LEAVING)
+        return; /* it lives as long as the call */
     if (timer == CALL_TIMER_SPARE) {
         spare_failed(c, "not ready in time");
     } else if (c->spare.state == LINK_READY) {

@@ -81,16 +81,21 @@ static int64_t cost_of(const struct call_prices *p, const struct rt_usage *u)
     return pico / 1000;
 }
 
-static void charge(struct call *c, struct call_item *item, int64_t nanousd)
+void script_check_cost(struct call *c)
 {
-    c->cost_nanousd += nanousd;
-    if (item)
-        item->cost_nanousd += nanousd;
     if (c->config.max_cost_nanousd > 0 && c->cost_nanousd > c->config.max_cost_nanousd &&
         c->closing == CLOSING_NO && c->phase == PHASE_TALKING) {
         fx_note(c, "call.cost_cap", "nanousd=%lld", (long long)c->cost_nanousd);
         manners_close(c, CLOSING_HANGUP, "cost cap", c->config.duration_goodbye, true);
     }
+}
+
+static void charge(struct call *c, struct call_item *item, int64_t nanousd)
+{
+    c->cost_nanousd += nanousd;
+    if (item)
+        item->cost_nanousd += nanousd;
+    script_check_cost(c);
 }
 
 void script_usage(struct call *c, struct call_item *item, const struct rt_usage *usage)

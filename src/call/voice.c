@@ -17,7 +17,7 @@ static void fx_mark(struct call *c)
 /* When everything sent should have been heard and its echo should be here. */
 static int64_t heard_due(const struct call *c)
 {
-    int64_t at = playhead_time_of(&c->playhead, c->playhead.sent, c->now);
+    int64_t at = playhead_end_time(&c->playhead);
     return c->playhead.count ? at + (int64_t)CALL_MARK_GRACE_MS * 1000 : at;
 }
 
@@ -26,6 +26,12 @@ static void arm_heard(struct call *c)
 {
     if (c->timer_at[CALL_TIMER_HEARD] == NO_TIME)
         timer_set(c, CALL_TIMER_HEARD, heard_due(c));
+}
+
+static void rearm_heard(struct call *c)
+{
+    int64_t at = heard_due(c) + 1000, soonest = c->now + (int64_t)CALL_HEARD_AGAIN_MS * 1000;
+    timer_set(c, CALL_TIMER_HEARD, at > soonest ? at : soonest);
 }
 
 /* The time from the caller's last sound to each step of the answer, noted on its first item. */
@@ -60,6 +66,10 @@ static void send_piece(struct call *c, struct source *s, uint32_t len, uint32_t 
         item->timeline_start = c->playhead.sent;
         item->start_ms = stream_ms(c, playhead_time_of(&c->playhead, c->playhead.sent, c->now));
     }
+    /* Something was said between two parts of it (the engine had stalled): it counts as begun
+     * so much later, which never claims that more of it was heard than was. */
+    if (item->sent_bytes && c->playhead.sent > item->timeline_start + item->sent_bytes)
+        item->timeline_start = c->playhead.sent - item->sent_bytes;
     fx_add(c, (struct call_fx){.type = CALL_FX_PLAY,
                                .text = item->id,
                                .offset = item->sent_bytes,
@@ -202,6 +212,7 @@ static void check_heard(struct call *c, bool give_up_on_marks)
         c->playhead.count = 0;
     }
     c->heard_all = true;
+    c->silent_us = c->now;
     timer_set(c, CALL_TIMER_HEARD, NO_TIME);
     voice_settle(c, false);
     manners_heard(c);
@@ -214,6 +225,23 @@ void voice_echo(struct call *c, uint32_t number)
     voice_pump(c);
     voice_settle(c, false);
     check_heard(c, false);
+    bool stalls = c->playhead.count == 0 && c->source_count == 1 && c->sources[0].pending &&
+                  c->sources[0].pending < FRAME_BYTES;
+    if (stalls) /* no longer for marks: what is left of a frame */
+        rearm_heard(c);
+}
+
+/* The engine stalls in the middle of a frame, and all before it was heard: what there is leaves, or
+ * it would never be known that the line is silent. */
+static void flush_rest(struct call *c)
+{
+    struct source *s = &c->sources[0];
+    if (c->phase != PHASE_TALKING || c->source_count != 1 || s->pending == 0 ||
+        s->pending >= FRAME_BYTES || playhead_heard(&c->playhead, c->now) < c->playhead.sent)
+        return;
+    send_piece(c, s, s->pending, FRAME_BYTES - s->pending);
+    if (c->since_mark)
+        fx_mark(c);
 }
 
 void voice_timer(struct call *c, enum call_timer timer)
@@ -225,9 +253,10 @@ void voice_timer(struct call *c, enum call_timer timer)
             voice_barge_in(c);
         c->barge_waiting = false;
     } else {
+        flush_rest(c);
         check_heard(c, c->now >= heard_due(c));
         if (!c->heard_all && c->prompts_pending == 0)
-            timer_set(c, CALL_TIMER_HEARD, heard_due(c) + 1000);
+            rearm_heard(c);
     }
 }
 
@@ -312,6 +341,10 @@ void voice_barge_in(struct call *c)
     bool queued_protected = false;
     for (uint32_t i = 0; i < c->source_count; i++)
         queued_protected |= c->sources[i].protected && c->sources[i].pending;
+    bool farewell = c->answer.state != ANSWER_NONE && !c->answer.dead &&
+                    c->answer.want.purpose == PURPOSE_FAREWELL && c->closing_protected;
+    if (farewell && !queued_protected && heard >= c->protected_end)
+        return; /* what had to be cut for it was cut when it was asked for */
     if (queued_protected || heard < c->protected_end) {
         /* What must be heard is being said; look again when it was. */
         c->barge_waiting = true;

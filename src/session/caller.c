@@ -45,9 +45,20 @@ static bool put_held(struct session *s, const struct call_input *in)
     return true;
 }
 
+static void trim_held(struct session *s, size_t most)
+{
+    if (s->held.len > most)
+        buf_consume(&s->held, s->held.len - most);
+    if (s->held.len == 0)
+        buf_release(&s->held);
+    s->untrimmed = false;
+}
+
 static void hold(struct session *s, const struct call_input *in)
 {
     uint32_t len = in->audio_len;
+    if (s->untrimmed)
+        trim_held(s, s->keep);
     if (s->held.len + len > SESSION_HELD_BYTES_MAX) { /* the newest words matter most */
         size_t over = s->held.len + len - SESSION_HELD_BYTES_MAX;
         over = over < s->held.len ? over : s->held.len;
@@ -58,14 +69,6 @@ static void hold(struct session *s, const struct call_input *in)
         s->dropped[CALL_DROPPED_TO_ENGINE] += len;
 }
 
-static void trim_held(struct session *s)
-{
-    if (s->held.len > s->keep)
-        buf_consume(&s->held, s->held.len - s->keep);
-    if (s->held.len == 0)
-        buf_release(&s->held);
-}
-
 /* What an engine was given stays at hand as long as a next one may need to hear it. Trimmed now
  * and then only: each time moves what stays. */
 static void keep_forwarded(struct session *s, const struct call_input *in)
@@ -73,28 +76,29 @@ static void keep_forwarded(struct session *s, const struct call_input *in)
     if (s->keep == 0)
         return;
     (void)put_held(s, in); /* full or not base64: the next engine hears a little less */
+    s->untrimmed = true;
     if (s->held.len > s->keep + SESSION_KEEP_SLACK_BYTES)
-        trim_held(s);
+        trim_held(s, s->keep);
 }
 
 static void keep(struct session *s, const struct call_fx *fx)
 {
     s->keep = fx->len;
-    if (fx->ok)
-        buf_release(&s->held);
-    trim_held(s);
+    trim_held(s, fx->offset);
 }
 
 static void release_held(struct session *s)
 {
     char text[(SESSION_HELD_PIECE_BYTES + 2) / 3 * 4];
+    if (s->untrimmed)
+        trim_held(s, s->keep);
     for (size_t at = 0; at < s->held.len; at += SESSION_HELD_PIECE_BYTES) {
         size_t n = s->held.len - at;
         n = n < SESSION_HELD_PIECE_BYTES ? n : SESSION_HELD_PIECE_BYTES;
         size_t chars = base64_encode(text, s->held.p + at, n);
         append_caller(s, str_n(text, chars), (uint32_t)n);
     }
-    trim_held(s);
+    trim_held(s, s->keep);
 }
 
 void session_caller_perform(struct session *s, const struct call_input *in,
@@ -105,10 +109,13 @@ void session_caller_perform(struct session *s, const struct call_input *in,
         keep_forwarded(s, in);
         return;
     }
-    session_caller_flush(s);
     if (fx->type == CALL_FX_KEEP) {
         keep(s, fx);
-    } else if (fx->type == CALL_FX_HOLD) {
+        return;
+    }
+    /* What was gathered and not sent is among what is kept: the next engine hears it from there. */
+    coalesce_sent(&s->coalesce);
+    if (fx->type == CALL_FX_HOLD) {
         hold(s, in);
     } else {
         ASSERT(fx->type == CALL_FX_RELEASE);

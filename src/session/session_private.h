@@ -54,6 +54,7 @@ struct session {
     struct voiceq voice;
     struct coalesce coalesce;
     struct buf held; /* mu-law of the caller: kept for a next engine, then held for want of one */
+    bool untrimmed;  /* what is kept may be more than `keep` by a slack */
     uint32_t keep;   /* of what is given to an engine, the newest bytes that stay in `held` */
     struct loop_timer *timer;
     int64_t armed_us; /* when `timer` fires; 0 = it is not set */

@@ -36,7 +36,7 @@ void carrier_effect(struct sim *s, const struct call_fx *fx)
             sim_fail(s, "played an unknown item");
             return;
         }
-        if (s->items[i].cut)
+        if (s->items[i].cut || s->items[i].gone)
             sim_fail(s, "played item %u after it was cut", i);
         if ((fx->len + fx->pad) % 160)
             sim_fail(s, "sent %u bytes, no whole frames", fx->len + fx->pad);
@@ -87,7 +87,8 @@ static void echo(struct sim *s, uint32_t number)
     struct sim_event ev = {.what = SIM_TO_CORE, .in = CALL_IN_MARK, .a = number};
     if (sim_chance(s, s->fault / 4))
         return; /* lost */
-    sim_at(s, way(s), ev);
+    int64_t late = sim_chance(s, s->fault) ? (int64_t)sim_between(s, 1, 400) * 1000 : 0;
+    sim_at(s, way(s) + late, ev); /* behind those that follow it */
     if (sim_chance(s, s->fault / 4))
         sim_at(s, way(s) + 1000, ev); /* twice */
 }
@@ -121,7 +122,8 @@ static void judge(struct sim *s)
         s->stats.error_histogram[size < 199 ? size : 199]++;
         if (error > s->stats.error_ms_max)
             s->stats.error_ms_max = error;
-        bool honest = s->fault == 0; /* lost marks cost accuracy; they must not cost the call */
+        bool honest = s->fault == 0 &&
+                      !s->stalled; /* lost marks cost accuracy; they must not cost the call */
         if (honest && error > HEARD_SLACK_MS)
             sim_fail(s, "item %u: %u ms claimed, %u heard", i, item->truncated, item->played / 8);
     }
@@ -160,4 +162,10 @@ void carrier_event(struct sim *s, const struct sim_event *ev)
         s->mark_count = 0;
     }
     echo_played(s);
+}
+
+bool carrier_silent(struct sim *s)
+{
+    play_on(s);
+    return s->arrived == s->played;
 }

@@ -1,4 +1,5 @@
-/* callee_sim [CALLS] [FIRST SEED]: runs seeded calls; prints the seed of the first that breaks. */
+/* callee_sim [CALLS] [FIRST SEED] [trace]: runs seeded calls; prints the seeds of those that break,
+ * and with "trace" what the core was told and answered. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,7 @@ int main(int argc, char **argv)
     uint64_t calls = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
     uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     struct sim *s = mem_zalloc(sizeof(*s));
+    s->trace = argc > 3;
     int64_t began = clock_mono_us();
     uint64_t broken = 0;
     for (uint64_t seed = first; seed < first + calls && broken < 5; seed++) {
@@ -29,12 +31,21 @@ int main(int argc, char **argv)
         if (within * 100 >= cut * 95)
             break;
     }
-    printf(
-        "%llu calls in %.2f s (%.0f a second), %llu inputs, %llu effects, %llu tools, %llu engine "
-        "failures\n",
-        (unsigned long long)t->calls, seconds, (double)t->calls / seconds,
-        (unsigned long long)t->inputs, (unsigned long long)t->effects, (unsigned long long)t->tools,
-        (unsigned long long)t->failures);
+    printf("%llu calls of %.1f s in the mean, seeds %llu to %llu, in %.2f s: %.0f a second\n",
+           (unsigned long long)t->calls, (double)t->call_ms / 1000 / (double)t->calls,
+           (unsigned long long)first, (unsigned long long)(first + calls - 1), seconds,
+           (double)t->calls / seconds);
+    printf("%llu inputs, %llu effects, %llu barge-ins, %llu tools, %llu engine failures, %llu "
+           "fail-overs, %llu stalls\n",
+           (unsigned long long)t->inputs, (unsigned long long)t->effects,
+           (unsigned long long)t->barge_ins, (unsigned long long)t->tools,
+           (unsigned long long)t->failures, (unsigned long long)t->failovers,
+           (unsigned long long)t->stalls);
+    printf("%llu roll-overs (%llu by force over an answer), %llu sessions expired, %llu questions "
+           "heard again, %llu times \"one moment\", longest unexplained silence %lld ms\n",
+           (unsigned long long)t->rollovers, (unsigned long long)t->forced,
+           (unsigned long long)t->expired, (unsigned long long)t->reheard,
+           (unsigned long long)t->waits, (long long)t->silence_ms_max);
     printf("%llu truncations, mean error %.1f ms, 95 %% within %u ms, at most %lld ms too much\n",
            (unsigned long long)cut, cut ? (double)t->error_ms_sum / (double)cut : 0.0, p95,
            (long long)t->error_ms_max);

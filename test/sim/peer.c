@@ -1,18 +1,27 @@
-/* The provider: strict about the protocol, unreliable by chance. */
+/* The providers: strict about the protocol, unreliable by chance. A session that is made ready
+ * beside another is one more here. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/assert.h"
 #include "sim.h"
 
-enum { DELTA_BYTES = 1600, LIKES_TOOLS = 250, EMPTY_ANSWER = 20, FAILED_ANSWER = 15 };
+enum {
+    DELTA_BYTES = 1600,
+    LIKES_TOOLS = 250,
+    EMPTY_ANSWER = 20,
+    FAILED_ANSWER = 15,
+    UTTERANCE_BYTES = 800, /* of speech that is noticed */
+    TURN_SILENCE_BYTES = 4000
+};
 
 static int64_t away(struct sim *s)
 {
     return (int64_t)sim_between(s, 10, 80) * 1000;
 }
 
-static void send(struct sim *s, int64_t delay_us, enum rt_type rt, uint32_t a, uint32_t b)
+static void send(struct sim *s, const struct sim_session *p, int64_t delay_us, enum rt_type rt,
+                 uint32_t a, uint32_t b)
 {
     sim_at(s, delay_us,
            (struct sim_event){.what = SIM_TO_CORE,
@@ -20,36 +29,58 @@ static void send(struct sim *s, int64_t delay_us, enum rt_type rt, uint32_t a, u
                               .rt = rt,
                               .a = a,
                               .b = b,
-                              .epoch = s->epoch});
+                              .epoch = p->epoch});
 }
 
-static void die(struct sim *s)
+static struct sim_session *find(struct sim *s, uint32_t epoch)
 {
-    if (!s->open)
-        return;
-    sim_at(s, away(s),
-           (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_ENGINE_CLOSED, .epoch = s->epoch});
-    s->mute = true;
+    for (int i = 0; i < SIM_SESSIONS_MAX; i++)
+        if (epoch && s->sessions[i].epoch == epoch)
+            return &s->sessions[i];
+    return NULL;
+}
+
+static void close_after(struct sim *s, struct sim_session *p, int64_t delay_us)
+{
+    sim_at(s, delay_us,
+           (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_ENGINE_CLOSED, .epoch = p->epoch});
+    p->mute = true;
 }
 
 /* -- what the core sends -- */
 
-static void open_session(struct sim *s)
+static struct sim_session *open_session(struct sim *s)
 {
-    s->epoch++;
-    s->open = true;
-    s->ready = s->mute = false;
-    s->response = (struct sim_response){0};
-    s->audio_in = 0;
-    s->calls_asked = s->calls_answered = 0;
+    struct sim_session *p = s->sessions[0].epoch ? &s->sessions[1] : &s->sessions[0];
+    if (p->epoch) {
+        sim_fail(s, "three sessions at once");
+        return p;
+    }
+    *p = (struct sim_session){.epoch = ++s->epoch};
     enum call_in_type how = CALL_IN_ENGINE_OPEN;
     if (sim_chance(s, s->fault * 2)) {
         if (sim_chance(s, 500))
-            return; /* never answers the connection */
+            return p; /* never answers the connection */
         how = CALL_IN_ENGINE_CLOSED;
     }
     sim_at(s, (int64_t)sim_between(s, 20, 1500) * 1000,
-           (struct sim_event){.what = SIM_TO_CORE, .in = how, .epoch = s->epoch});
+           (struct sim_event){.what = SIM_TO_CORE, .in = how, .epoch = p->epoch});
+    if (s->config.session_limit_ms && !s->config.engines[s->engine].endless)
+        sim_at(s, (int64_t)s->config.session_limit_ms * 1000,
+               (struct sim_event){.what = SIM_EXPIRE, .epoch = p->epoch});
+    return p;
+}
+
+void peer_expire(struct sim *s, const struct sim_event *ev)
+{
+    struct sim_session *p = find(s, ev->epoch);
+    if (!p || p->mute)
+        return;
+    s->stats.expired++;
+    s->expired = true;
+    if (sim_chance(s, 500))
+        send(s, p, away(s), RT_ERROR, 0, 0); /* session_expired; others just close */
+    close_after(s, p, 90000);
 }
 
 static uint32_t index_of(struct str id)
@@ -69,104 +100,181 @@ static void on_truncate(struct sim *s, const struct rt_event *ev)
     item->truncated = (uint32_t)ev->audio_end_ms;
 }
 
-static void on_create(struct sim *s, const struct rt_event *ev)
+static void on_create(struct sim *s, struct sim_session *p, const struct rt_event *ev)
 {
-    if (s->response.active) {
+    if (p->response.active) {
         sim_fail(s, "conversation_already_has_active_response");
         return;
     }
     s->response_number++;
     bool given = ev->response.instructions.len > 0;
+    int64_t cap = s->config.max_cost_nanousd;
+    if (!given && cap && call_cost_nanousd(s->call) > cap)
+        sim_fail(s, "an answer was asked for past the cost cap");
     if (s->item_number + 1 >= SIM_ITEMS_MAX / 2)
         return;
-    s->response = (struct sim_response){
+    p->response = (struct sim_response){
         .active = true,
         .number = s->response_number,
         .item = s->item_number++,
-        .left = sim_chance(s, EMPTY_ANSWER) && !given ? 0 : sim_between(s, 10, 1500) * 80,
+        .left = sim_chance(s, EMPTY_ANSWER) && !given ? 0 : sim_between(s, 10, 600) * 80,
         .tool = !given && sim_chance(s, LIKES_TOOLS),
+        .text_given = given,
     };
-    if (s->response.tool && sim_chance(s, 600))
-        s->response.left = 0; /* no words before the call */
-    send(s, away(s), RT_RESPONSE_CREATED, s->response.number, 0);
-    sim_at(s, (int64_t)sim_between(s, 100, 700) * 1000,
-           (struct sim_event){.what = SIM_GENERATE, .a = s->response.number, .epoch = s->epoch});
+    if (p->response.tool && sim_chance(s, 600))
+        p->response.left = 0; /* no words before the call */
+    send(s, p, away(s), RT_RESPONSE_CREATED, p->response.number, 0);
+    sim_at(
+        s,
+        (int64_t)(sim_chance(s, s->slow) ? sim_between(s, 2000, 6000) : sim_between(s, 100, 700)) *
+            1000,
+        (struct sim_event){.what = SIM_GENERATE, .a = p->response.number, .epoch = p->epoch});
 }
 
-static void on_client_event(struct sim *s, const struct rt_event *ev)
+static void on_output(struct sim *s, struct sim_session *p, struct str call_id)
 {
-    if (ev->type == RT_SESSION_UPDATE && !sim_chance(s, s->fault)) {
-        send(s, away(s), RT_SESSION_UPDATED, 0, 0);
+    uint32_t n = index_of(call_id);
+    p->calls_answered++;
+    if (p->calls_answered > p->calls_asked || (n < SIM_TOOLS_MAX && s->call_answered[n]))
+        sim_fail(s, "a tool call was answered twice");
+    if (n < SIM_TOOLS_MAX)
+        s->call_answered[n] = true;
+}
+
+static void on_client_event(struct sim *s, struct sim_session *p, const struct rt_event *ev)
+{
+    if (ev->type == RT_SESSION_UPDATE) {
+        if (!sim_chance(s, s->fault))
+            send(s, p, away(s), sim_chance(s, s->fault) ? RT_ERROR : RT_SESSION_UPDATED, 1, 0);
     } else if (ev->type == RT_RESPONSE_CREATE) {
-        on_create(s, ev);
-    } else if (ev->type == RT_RESPONSE_CANCEL && s->response.active) {
-        s->response.active = false;
-        send(s, away(s), RT_RESPONSE_DONE, s->response.number, RT_STATUS_CANCELLED);
+        on_create(s, p, ev);
+    } else if (ev->type == RT_RESPONSE_CANCEL && p->response.active) {
+        p->response.active = false;
+        send(s, p, away(s), RT_RESPONSE_DONE, p->response.number, RT_STATUS_CANCELLED);
     } else if (ev->type == RT_ITEM_TRUNCATE) {
         on_truncate(s, ev);
     } else if (ev->type == RT_ITEM_CREATE && ev->item.type == RT_ITEM_FUNCTION_CALL_OUTPUT) {
-        s->calls_answered++;
-        if (s->calls_answered > s->calls_asked)
-            sim_fail(s, "a tool call was answered twice");
+        on_output(s, p, ev->item.call_id);
     }
+}
+
+static void tell(struct sim *s, struct sim_session *p, const struct call_fx *fx)
+{
+    struct rt_event ev;
+    if (rt_event_parse(&ev, fx->text, NULL) != OK) {
+        sim_fail(s, "sent an event that is none");
+        return;
+    }
+    if (!p)
+        sim_fail(s, "sent to a session that is not there");
+    else if (!p->mute)
+        on_client_event(s, p, &ev);
+    rt_event_fini(&ev);
+}
+
+static void forget(struct sim *s, struct sim_session **p)
+{
+    /* A given text of which something was said is not said again. */
+    if (*p && (*p)->response.active && (*p)->response.text_given && (*p)->response.made)
+        s->owed = false;
+    if (*p)
+        (*p)->epoch = 0;
+    *p = NULL;
+}
+
+static void swap(struct sim *s)
+{
+    if (!s->spare || !s->spare->ready)
+        sim_fail(s, "swapped to a spare that is not ready");
+    if (s->main && s->main->response.active && s->main->response.made && !s->main->mute)
+        s->stats.forced++;
+    forget(s, &s->main);
+    s->main = s->spare;
+    s->spare = NULL;
+}
+
+static void speaks(struct sim *s, struct sim_session *p);
+
+/* A session is given sound at hand: whatever speech is in it it hears anew. */
+static void released(struct sim *s)
+{
+    struct sim_session *p = s->main;
+    if (!p)
+        return;
+    p->base = s->hand_from;
+    uint64_t from = s->speech_from > s->hand_from ? s->speech_from : s->hand_from;
+    uint64_t to = s->talking ? s->mic : s->speech_to;
+    if (to < from + UTTERANCE_BYTES || p->mute)
+        return;
+    s->stats.reheard++;
+    if (!s->speech_told)
+        s->speech_from = from; /* nobody had told us of what came before */
+    speaks(s, p);
+    if (!s->talking)
+        peer_speech(s, false);
 }
 
 void peer_effect(struct sim *s, const struct call_fx *fx)
 {
     if (fx->type == CALL_FX_ENGINE_OPEN) {
-        open_session(s);
+        s->stats.failovers += fx->number != s->engine;
+        s->engine = fx->number;
+        s->main = open_session(s);
+    } else if (fx->type == CALL_FX_SPARE_OPEN) {
+        s->spare = open_session(s);
     } else if (fx->type == CALL_FX_ENGINE_CLOSE) {
-        s->open = false;
-        s->epoch++;
-    } else if (fx->type == CALL_FX_ENGINE_APPEND) {
-        s->audio_in += fx->len;
+        forget(s, &s->main);
+    } else if (fx->type == CALL_FX_SPARE_CLOSE) {
+        forget(s, &s->spare);
+    } else if (fx->type == CALL_FX_SPARE_SWAP) {
+        swap(s);
+    } else if (fx->type == CALL_FX_SPARE_SEND) {
+        tell(s, s->spare, fx);
     } else if (fx->type == CALL_FX_ENGINE_SEND) {
-        struct rt_event ev;
-        if (rt_event_parse(&ev, fx->text, NULL) != OK) {
-            sim_fail(s, "sent an event that is none");
-            return;
-        }
-        if (!s->mute)
-            on_client_event(s, &ev);
-        rt_event_fini(&ev);
+        tell(s, s->main, fx);
+    } else if (fx->type == CALL_FX_RELEASE) {
+        released(s);
     }
 }
 
 /* -- what the provider does -- */
 
-static void finish(struct sim *s)
+static void finish(struct sim *s, struct sim_session *p)
 {
-    struct sim_response *r = &s->response;
+    struct sim_response *r = &p->response;
     enum rt_status status = sim_chance(s, FAILED_ANSWER) ? RT_STATUS_FAILED : RT_STATUS_COMPLETED;
     r->active = false;
     bool asks = r->tool && status == RT_STATUS_COMPLETED;
     if (asks) {
-        s->calls_asked++;
+        p->calls_asked++;
         s->call_number++;
     }
-    send(s, 1000, RT_RESPONSE_DONE, r->number, status | (asks ? s->call_number << 8 : 0));
+    send(s, p, 1000, RT_RESPONSE_DONE, r->number,
+         status | (asks ? s->call_number << 8 : 0) | (r->made && !asks ? ANSWERS : 0));
 }
 
 static void generate(struct sim *s, const struct sim_event *ev)
 {
-    struct sim_response *r = &s->response;
-    if (!r->active || r->number != ev->a || ev->epoch != s->epoch || s->mute)
+    struct sim_session *p = find(s, ev->epoch);
+    struct sim_response *r = p ? &p->response : NULL;
+    if (!p || !r->active || r->number != ev->a || p->mute)
         return;
     if (sim_chance(s, s->fault / 2)) {
         if (sim_chance(s, 500))
-            s->mute = true; /* stalls for ever */
+            p->mute = true; /* stalls for ever */
         else
-            die(s);
+            close_after(s, p, away(s));
         return;
     }
     if (r->left == 0) {
-        finish(s);
+        finish(s, p);
         return;
     }
     uint32_t n = r->left < DELTA_BYTES ? r->left : DELTA_BYTES;
     r->left -= n;
+    r->made += n;
     s->items[r->item].made += n;
-    send(s, 1000, RT_AUDIO_DELTA, r->item, n | r->number << 16);
+    send(s, p, 1000, RT_AUDIO_DELTA, r->item, n | r->number << 16);
     sim_at(s, (int64_t)sim_between(s, 10, 60) * 1000, *ev); /* three to twenty times real time */
 }
 
@@ -176,21 +284,51 @@ void peer_event(struct sim *s, const struct sim_event *ev)
         generate(s, ev);
 }
 
+static uint32_t heard_at(const struct sim_session *p, uint64_t position)
+{
+    return position > p->base ? (uint32_t)((position - p->base) / 8) : 0;
+}
+
+static void speaks(struct sim *s, struct sim_session *p)
+{
+    p->hearing = true;
+    s->caller_item++;
+    send(s, p, away(s), RT_SPEECH_STARTED, s->caller_item, heard_at(p, s->speech_from));
+    if (p->response.active) {
+        p->response.active = false; /* interrupt_response */
+        send(s, p, away(s) + 80000, RT_RESPONSE_DONE, p->response.number, RT_STATUS_CANCELLED);
+    }
+}
+
+/* The caller goes on: a session that came to it late notices now. */
+void peer_hears(struct sim *s)
+{
+    struct sim_session *p = s->main;
+    if (!p || !p->ready || p->mute || p->hearing)
+        return;
+    uint64_t from = s->speech_from > p->base ? s->speech_from : p->base;
+    if (s->mic < from + UTTERANCE_BYTES)
+        return;
+    if (!s->speech_told)
+        s->speech_from = from;
+    speaks(s, p);
+}
+
 void peer_speech(struct sim *s, bool started)
 {
-    if (!s->open || !s->ready || s->mute)
+    struct sim_session *p = s->main;
+    if (!p || !p->ready || p->mute)
         return;
     if (started) {
-        s->caller_item++;
-        send(s, away(s), RT_SPEECH_STARTED, s->caller_item, (uint32_t)(s->audio_in / 8));
-        if (s->response.active) {
-            s->response.active = false; /* interrupt_response */
-            send(s, away(s) + 80000, RT_RESPONSE_DONE, s->response.number, RT_STATUS_CANCELLED);
-        }
-    } else {
-        send(s, 20000, RT_SPEECH_STOPPED, s->caller_item, (uint32_t)(s->audio_in / 8));
-        send(s, 21000, RT_INPUT_AUDIO_COMMITTED, s->caller_item, 0);
-        send(s, 22000 + away(s), RT_TRANSCRIPTION_COMPLETED, s->caller_item, sim_chance(s, 5));
+        speaks(s, p);
+    } else if (p->hearing) {
+        p->hearing = false;
+        send(s, p, 90000, RT_SPEECH_STOPPED, s->caller_item,
+             heard_at(p, s->speech_to + TURN_SILENCE_BYTES));
+        send(s, p, 91000, RT_INPUT_AUDIO_COMMITTED, s->caller_item, 0);
+        if (!sim_chance(s, s->fault)) /* the words come late, or never */
+            send(s, p, 92000 + away(s) * (sim_chance(s, 200) ? 20 : 1), RT_TRANSCRIPTION_COMPLETED,
+                 s->caller_item, sim_chance(s, 5));
     }
 }
 
@@ -199,11 +337,48 @@ static void name(char out[16], char kind, uint32_t number)
     snprintf(out, 16, "%c%u", kind, number);
 }
 
-static void deliver(struct sim *s, const struct sim_event *ev)
+static void put_calls(struct sim *s, struct rt_event *e, const struct sim_event *ev, char call[16])
+{
+    uint32_t number = (ev->b & ~(uint32_t)ANSWERS) >> 8;
+    if (!number)
+        return;
+    name(call, 'c', number);
+    e->response.items[e->response.item_count++] = (struct rt_item){
+        .type = RT_ITEM_FUNCTION_CALL,
+        .status = RT_STATUS_COMPLETED,
+        .name = sim_chance(s, 900)   ? STR("query_knowledge_base")
+                : sim_chance(s, 500) ? STR("end_call")
+                                     : STR("transfer_to_human"),
+        .call_id = str_of(call),
+        .arguments = STR("{}"),
+    };
+}
+
+/* What the watcher must know of an event that the core is about to be told. */
+static void note_event(struct sim *s, struct sim_session *p, const struct sim_event *ev)
+{
+    bool newest = ev->a == s->caller_item;
+    if (ev->rt == RT_SPEECH_STARTED || ev->rt == RT_SPEECH_STOPPED)
+        p->heard_begin = ev->rt == RT_SPEECH_STARTED;
+    if (ev->rt == RT_SPEECH_STARTED && newest) {
+        s->speech_told = true;
+        s->speech_known = false;
+    } else if (ev->rt == RT_TRANSCRIPTION_COMPLETED && newest) {
+        s->speech_known = true;
+    } else if (ev->rt == RT_RESPONSE_DONE && (ev->b & ANSWERS) &&
+               (ev->b & 0xff) == RT_STATUS_COMPLETED) {
+        s->owed = false;
+        s->speech_known = true;
+    }
+}
+
+static void deliver(struct sim *s, struct sim_session *p, const struct sim_event *ev)
 {
     char id[16], item[16], call[16];
     struct rt_event e = {.type = ev->rt, .type_text = STR("")};
-    struct call_input in = {.type = CALL_IN_ENGINE_EVENT, .event = &e};
+    bool spare = p == s->spare;
+    struct call_input in = {.type = spare ? CALL_IN_SPARE_EVENT : CALL_IN_ENGINE_EVENT,
+                            .event = &e};
     if (ev->rt == RT_AUDIO_DELTA) {
         name(id, 'r', ev->b >> 16);
         name(item, 'i', ev->a);
@@ -214,22 +389,15 @@ static void deliver(struct sim *s, const struct sim_event *ev)
         name(id, 'r', ev->a);
         e.response.id = str_of(id);
         e.response.status = (enum rt_status)(ev->b & 0xff);
-        e.response.usage = (struct rt_usage){
-            .present = ev->rt == RT_RESPONSE_DONE, .output = 20, .output_audio = 20};
-        if (ev->b >> 8) {
-            name(call, 'c', ev->b >> 8);
-            e.response.items[e.response.item_count++] = (struct rt_item){
-                .type = RT_ITEM_FUNCTION_CALL,
-                .status = RT_STATUS_COMPLETED,
-                .name = sim_chance(s, 900)   ? STR("query_knowledge_base")
-                        : sim_chance(s, 500) ? STR("end_call")
-                                             : STR("transfer_to_human"),
-                .call_id = str_of(call),
-                .arguments = STR("{}"),
-            };
-        }
+        uint32_t tokens = ev->rt == RT_RESPONSE_DONE ? sim_between(s, 10, 200) : 0;
+        e.response.usage =
+            (struct rt_usage){.present = tokens > 0, .output = tokens, .output_audio = tokens};
+        put_calls(s, &e, ev, call);
     } else if (ev->rt == RT_SESSION_UPDATED) {
-        s->ready = true;
+        p->ready = true;
+    } else if (ev->rt == RT_ERROR) {
+        e.error.code = ev->a ? STR("invalid_value") : STR("session_expired");
+        e.error.message = STR("no");
     } else {
         name(item, 'u', ev->a);
         e.item_id = str_of(item);
@@ -237,20 +405,24 @@ static void deliver(struct sim *s, const struct sim_event *ev)
         if (ev->rt == RT_TRANSCRIPTION_COMPLETED)
             e.text = ev->b ? STR("I had a heart attack") : STR("some words");
     }
+    note_event(s, p, ev);
     sim_feed(s, &in);
 }
 
 void peer_to_core(struct sim *s, const struct sim_event *ev)
 {
-    if (ev->epoch != s->epoch || !s->open)
+    struct sim_session *p = find(s, ev->epoch);
+    if (!p)
         return;
+    bool spare = p == s->spare;
     if (ev->in == CALL_IN_ENGINE_CLOSED) {
-        s->open = false;
-        s->epoch++;
-        sim_feed(s, &(struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("lost")});
+        forget(s, spare ? &s->spare : &s->main);
+        sim_feed(s,
+                 &(struct call_input){.type = spare ? CALL_IN_SPARE_CLOSED : CALL_IN_ENGINE_CLOSED,
+                                      .text = STR("lost")});
     } else if (ev->in == CALL_IN_ENGINE_OPEN) {
-        sim_feed(s, &(struct call_input){.type = CALL_IN_ENGINE_OPEN});
+        sim_feed(s, &(struct call_input){.type = spare ? CALL_IN_SPARE_OPEN : CALL_IN_ENGINE_OPEN});
     } else {
-        deliver(s, ev);
+        deliver(s, p, ev);
     }
 }

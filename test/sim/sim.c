@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-enum { FRAME_US = 20000, CALL_MAX_US = 120 * 1000000 };
+enum { STILL_MAX = 5000, FRAME_US = 20000, CALL_MAX_US = 120 * 1000000 };
 
 /* -- chance and time -- */
 
@@ -88,6 +88,7 @@ static void on_tool(struct sim *s, uint32_t run)
 static void on_effect(struct sim *s, const struct call_fx *fx)
 {
     s->stats.effects++;
+    watch_effect(s, fx);
     switch (fx->type) {
     case CALL_FX_TIMER:
         s->timers[fx->number] = fx->at_us;
@@ -112,21 +113,26 @@ static void on_effect(struct sim *s, const struct call_fx *fx)
     case CALL_FX_TRANSFER:
         carrier_effect(s, fx);
         break;
+    case CALL_FX_RELEASE:
+        peer_effect(s, fx); /* before what is at hand is trimmed */
+        watch_audio(s, fx);
+        break;
+    case CALL_FX_ENGINE_APPEND:
+    case CALL_FX_HOLD:
+    case CALL_FX_KEEP:
+        watch_audio(s, fx);
+        break;
     case CALL_FX_ENGINE_OPEN:
     case CALL_FX_ENGINE_CLOSE:
     case CALL_FX_ENGINE_SEND:
-    case CALL_FX_ENGINE_APPEND:
-    case CALL_FX_RELEASE:
-        peer_effect(s, fx);
-        break;
     case CALL_FX_SPARE_OPEN:
     case CALL_FX_SPARE_SEND:
     case CALL_FX_SPARE_CLOSE:
     case CALL_FX_SPARE_SWAP:
-    case CALL_FX_KEEP:
+        peer_effect(s, fx);
+        break;
     case CALL_FX_QUEUE:
     case CALL_FX_DISCARD:
-    case CALL_FX_HOLD:
     case CALL_FX_TOOL_CANCEL:
     case CALL_FX_TURN:
     case CALL_FX_TOOL_RECORD:
@@ -136,11 +142,38 @@ static void on_effect(struct sim *s, const struct call_fx *fx)
     }
 }
 
+static void print_step(struct sim *s, const struct call_input *in, const struct call_effects *fx)
+{
+    if (in->type == CALL_IN_AUDIO && fx->count == 1)
+        return; /* forwarded or held, as nearly always */
+    printf("         [mic %llu, speech %llu to %llu%s%s%s]\n", (unsigned long long)s->mic / 8,
+           (unsigned long long)s->speech_from / 8, (unsigned long long)s->speech_to / 8,
+           s->talking ? " talking" : "", s->speech_told ? " told" : "",
+           s->speech_known ? " known" : "");
+    printf("%8.3f %s %s %u\n", (double)s->now / 1e6, call_in_name(in->type),
+           in->event ? rt_type_name(in->event->type) : "", in->number);
+    struct buf b;
+    buf_init(&b, CALL_EVENT_BYTES_MAX);
+    for (size_t i = 0; i < fx->count; i++) {
+        buf_reset(&b);
+        call_fx_write(&b, &fx->fx[i]);
+        printf("             %.*s\n", (int)(b.len < 160 ? b.len - 1 : 160), (const char *)b.p);
+    }
+    buf_fini(&b);
+}
+
 void sim_feed(struct sim *s, struct call_input *in)
 {
     in->at_us = s->now;
+    /* A timer fires by the same clock that it is set by. */
+    if (in->type != CALL_IN_TIMER &&
+        sim_chance(s, s->fault / 8)) /* a clock that goes back is taken as standing still */
+        in->at_us -= (int64_t)sim_between(s, 0, 2000) * 1000;
     s->stats.inputs++;
+    watch_fed(s, in);
     struct call_effects fx = call_step(s->call, in);
+    if (s->trace)
+        print_step(s, in, &fx);
     for (size_t i = 0; i < fx.count; i++)
         on_effect(s, &fx.fx[i]);
     const char *why = call_check(s->call);
@@ -150,22 +183,47 @@ void sim_feed(struct sim *s, struct call_input *in)
 
 /* -- the caller: speaks now and then, also over the agent -- */
 
-static void tick(struct sim *s)
+static void speak(struct sim *s)
 {
-    if (s->hung_up)
-        return;
     if (!s->talking && s->now >= s->talks_at) {
         s->talking = true;
         s->talks_until = s->now + (int64_t)sim_between(s, 200, 4000) * 1000;
         s->stats.barge_ins += s->segment_count > 0;
+        s->speech_from = s->mic;
+        s->speech_told = s->speech_known = false;
         peer_speech(s, true);
-    } else if (s->talking && s->now >= s->talks_until + 500000) {
+    } else if (s->talking && s->now < s->talks_until) {
+        peer_hears(s);
+    } else if (s->talking) {
         s->talking = false;
-        s->talks_at = s->now + (int64_t)sim_between(s, 100, 9000) * 1000;
+        s->speech_to = s->mic;
+        s->owed = true;
+        s->turn_ends = s->now + 500000;
+        s->talks_at = s->now + (int64_t)sim_between(s, 600, 9000) * 1000;
+    } else if (s->turn_ends && s->now >= s->turn_ends) {
+        s->turn_ends = 0;
         peer_speech(s, false);
     }
-    struct call_input in = {.type = CALL_IN_AUDIO, .audio_len = 160};
-    sim_feed(s, &in);
+}
+
+static void tick(struct sim *s)
+{
+    if (s->hung_up)
+        return;
+    speak(s);
+    watch_silence(s);
+    if (sim_chance(s, s->loss)) {
+        /* lost on the way */
+    } else if (s->jitter_us && s->late_frames < 5 && sim_chance(s, 50)) {
+        s->late_frames++; /* comes with the next */
+    } else {
+        for (uint32_t n = s->late_frames + 1; n; n--) {
+            s->mic += 160;
+            struct call_input in = {.type = CALL_IN_AUDIO, .audio_len = 160};
+            sim_feed(s, &in);
+        }
+        s->late_frames = 0;
+    }
     if (sim_chance(s, 1))
         sim_feed(s,
                  &(struct call_input){.type = CALL_IN_DTMF, .number = '0' + sim_between(s, 0, 9)});
@@ -189,6 +247,11 @@ static void to_core(struct sim *s, const struct sim_event *ev)
         break;
     case CALL_IN_PROMPT:
         in.audio_len = ev->b;
+        if (ev->a < SIM_ITEMS_MAX / 2)
+            s->items[SIM_ITEMS_MAX - ev->a].made = ev->b;
+        break;
+    case CALL_IN_OPERATOR:
+        in.text = ev->a ? STR("spent") : STR("say The shop closes in five minutes.");
         break;
     case CALL_IN_TOOL:
         in.ok = true;
@@ -206,7 +269,6 @@ static void to_core(struct sim *s, const struct sim_event *ev)
     case CALL_IN_MARK:
     case CALL_IN_DTMF:
     case CALL_IN_TIMER:
-    case CALL_IN_OPERATOR:
     case CALL_IN_DROPPED:
     case CALL_IN_START:
     case CALL_IN_LOST:
@@ -215,8 +277,29 @@ static void to_core(struct sim *s, const struct sim_event *ev)
     sim_feed(s, &in);
 }
 
+/* What is for us waits until the process goes on; the world does not. */
+static bool stalled(struct sim *s, const struct sim_event *ev)
+{
+    bool ours = ev->what == SIM_TICK || ev->what == SIM_TO_CORE || ev->what == SIM_TIMER;
+    if (!ours || s->now >= s->stalled_until)
+        return false;
+    sim_at(s, s->stalled_until - s->now, *ev);
+    return true;
+}
+
+static void stall(struct sim *s)
+{
+    int64_t us = (int64_t)sim_between(s, 50, 3000) * 1000;
+    s->stalled_until = s->now + us;
+    s->sound_us = s->stalled_until;
+    s->stalled = true;
+    s->stats.stalls++;
+}
+
 static void serve(struct sim *s, const struct sim_event *ev)
 {
+    if (stalled(s, ev))
+        return;
     switch (ev->what) {
     case SIM_TICK:
         tick(s);
@@ -234,6 +317,12 @@ static void serve(struct sim *s, const struct sim_event *ev)
     case SIM_GENERATE:
         peer_event(s, ev);
         break;
+    case SIM_EXPIRE:
+        peer_expire(s, ev);
+        break;
+    case SIM_STALL:
+        stall(s);
+        break;
     case SIM_TIMER:
         if (s->timers[ev->a] && s->timers[ev->a] <= s->now) {
             s->timers[ev->a] = 0;
@@ -246,8 +335,10 @@ static void serve(struct sim *s, const struct sim_event *ev)
 static void set_up(struct sim *s, uint64_t seed)
 {
     struct sim_stats stats = s->stats;
+    bool trace = s->trace;
     memset(s, 0, sizeof(*s));
     s->stats = stats;
+    s->trace = trace;
     s->seed = seed;
     rng_init_seeded(&s->rng, seed);
     s->now = 1000000;
@@ -263,22 +354,19 @@ static void set_up(struct sim *s, uint64_t seed)
     k->greeting = sim_chance(s, 900) ? "Hello." : "";
     k->announcement = sim_chance(s, 500) ? "You speak with a machine." : "";
     k->transfer_number = sim_chance(s, 500) ? "+15055550199" : "";
-    k->max_duration_ms = sim_between(s, 8, 25) * 1000;
-    k->max_cost_nanousd = sim_chance(s, 100) ? 1000000 : 0;
-    k->engine_count = 2;
-    k->engines[0] = (struct call_engine){.name = "realtime", .model = ""};
+    k->max_duration_ms = sim_between(s, 9, 24) * 1000;
+    k->max_cost_nanousd = sim_chance(s, 100) ? sim_between(s, 1000000, 30000000) : 0;
+    k->session_limit_ms = sim_chance(s, 400) ? sim_between(s, 8, 20) * 1000 : 3600000;
+    k->engine_count = 3;
+    k->engines[0] = (struct call_engine){.name = "realtime", .model = "", .voice = ""};
     k->engines[0].prices.audio_out = 64000000;
-    k->engines[1] = (struct call_engine){.name = "local", .model = ""};
+    k->engines[1] = (struct call_engine){.name = "realtime2", .model = "", .voice = ""};
+    k->engines[1].prices.audio_out = 32000000;
+    k->engines[2] =
+        (struct call_engine){.name = "local", .model = "", .voice = "", .endless = true};
+    s->loss = sim_chance(s, 300) ? sim_between(s, 1, 50) : 0;
+    s->slow = sim_chance(s, 300) ? sim_between(s, 50, 500) : 0;
     s->call = call_new(k);
-}
-
-static void check_end(struct sim *s)
-{
-    if (!call_ended(s->call))
-        sim_fail(s, "the call never ended");
-    for (const struct call_item *i = call_items(s->call); i; i = i->next)
-        if (!i->stored)
-            sim_fail(s, "item %.*s was never stored", STR_FMT(i->id));
 }
 
 bool sim_run(struct sim *s, uint64_t seed)
@@ -291,17 +379,30 @@ bool sim_run(struct sim *s, uint64_t seed)
     if (sim_chance(s, 300))
         sim_at(s, (int64_t)sim_between(s, 500, 20000) * 1000,
                (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_HANGUP});
-    int64_t until = s->now + CALL_MAX_US;
+    if (sim_chance(s, 150))
+        sim_at(s, (int64_t)sim_between(s, 1000, 20000) * 1000,
+               (struct sim_event){
+                   .what = SIM_TO_CORE, .in = CALL_IN_OPERATOR, .a = sim_chance(s, 500)});
+    if (sim_chance(s, 100))
+        sim_at(s, (int64_t)sim_between(s, 500, 20000) * 1000,
+               (struct sim_event){.what = SIM_STALL});
+    int64_t until = s->now + CALL_MAX_US, last = 0;
+    uint32_t still = 0;
     while (s->heap_count && !call_ended(s->call) && !s->why[0] && s->now < until) {
         struct sim_event ev = pop(s);
         if (ev.at_us > s->now)
             s->now = ev.at_us;
+        still = ev.at_us > last ? 0 : still + 1;
+        last = ev.at_us > last ? ev.at_us : last;
+        if (still > STILL_MAX)
+            sim_fail(s, "time stands still: something happens again and again");
         serve(s, &ev);
     }
     if (!s->why[0])
-        check_end(s);
+        watch_end(s);
     s->stats.calls++;
     s->stats.failures += call_stats(s->call).engine_failures;
+    s->stats.call_ms += call_stats(s->call).duration_ms;
     call_free(s->call);
     s->call = NULL;
     return s->why[0] == '\0';

@@ -2,11 +2,25 @@
  * sim.h - whole calls on virtual time: a caller, a carrier, a provider and tools, all seeded,
  * around the real call core.
  *
- * Everything that can happen late, twice, out of order or not at all does, by chance of the seed.
- * The carrier knows the truth: which byte of which item was played when. After every input the
- * core's own invariants are checked, and the simulator's: one response at a time, no audio of a
- * response that was cut, truncation within what was heard, every tool call answered once, every
- * call ends.
+ * Everything that can happen late, twice, out of order or not at all does, by chance of the seed:
+ * marks, the caller's frames, tools, the provider and its successors; the process stalls, the clock
+ * goes back. The carrier knows the truth: which byte of which item was played when; the provider
+ * knows which of the caller's bytes it was given. After every input the core's own invariants are
+ * checked (call_check), and these:
+ *
+ *   - one response at a time in each engine session;
+ *   - nothing of what was cut is played after the cut;
+ *   - truncation within what was heard and 60 ms (where no mark was lost);
+ *   - every tool call is answered once, every tool run is recorded once or cancelled;
+ *   - no byte of the caller is lost between two sessions, and a question that was not understood is
+ *     given to the next one whole, or its last 12 s;
+ *   - without faults no session reaches its limit: it is replaced before;
+ *   - a caller who is owed an answer is in silence no longer than 3 s: longer is explained only by
+ *     keys being pressed, a lost mark, a stalled process, a prompt that could not be synthesised, or
+ *     a session that died after it had said that the caller speaks (watch_silence);
+ *   - past the cost cap nothing is asked of the engine but given texts (the farewell);
+ *   - a call that is ended for a limit says goodbye first;
+ *   - every call ends, with every turn given out.
  *
  *   Memory   struct sim is reused from call to call.
  *   Thread   one owner; no globals.
@@ -26,6 +40,9 @@ enum {
     SIM_ITEMS_MAX = 512,
     SIM_SEGMENTS_MAX = 4096,
     SIM_MARKS_MAX = 1024,
+    SIM_SESSIONS_MAX = 2,
+    SIM_TOOLS_MAX = 256,
+    ANSWERS = 1u << 30, /* a response.done with words for the caller */
     SIM_WHY_BYTES = 200,
 };
 
@@ -38,7 +55,9 @@ enum sim_what {
     SIM_CARRIER_STEP, /* the carrier may have played up to a mark */
     SIM_PROVIDER,     /* a client event arrives at the provider */
     SIM_GENERATE,     /* the provider's next delta */
+    SIM_EXPIRE,       /* a session is at its limit */
     SIM_TIMER,
+    SIM_STALL,
 };
 
 struct sim_event {
@@ -55,27 +74,44 @@ struct sim_item {
     uint32_t made;      /* bytes the provider sent */
     uint32_t played;    /* the truth, bytes */
     uint32_t truncated; /* ms told by the core; UINT32_MAX = never */
-    bool cut;           /* cleared: must not be played any more */
+    bool cut;           /* cleared at the carrier: its truncation was judged */
+    bool gone;          /* the core has cut it: must not be played any more */
     bool prompt;
 };
 
 struct sim_response {
     bool active;
-    uint32_t number, item, left; /* bytes to come */
-    bool tool;                   /* ends in a function call */
+    uint32_t number, item, left, made; /* bytes to come, and sent */
+    bool tool;                         /* ends in a function call */
     bool text_given;
+};
+
+/* One engine session as the provider knows it. */
+struct sim_session {
+    uint32_t epoch; /* 0 = none */
+    bool ready, mute;
+    bool hearing; /* it has told of the utterance that goes on */
+    bool
+        heard_begin; /* the core has been told that the caller speaks, and not yet that they stopped */
+    struct sim_response response;
+    uint64_t base; /* position in the caller's stream of the first byte it was given */
+    uint32_t calls_asked, calls_answered;
 };
 
 struct sim_stats {
     uint64_t calls, inputs, effects, barge_ins, tools, failures, truncations;
+    uint64_t rollovers, forced, expired, failovers, waits, reheard, stalls;
+    int64_t call_ms;
     int64_t error_ms_sum;          /* of truncation against the truth, absolute */
     uint32_t error_histogram[200]; /* by ms */
     int64_t error_ms_max;          /* how much too much was claimed to be heard */
+    int64_t silence_ms_max;        /* the longest that was not explained, within the bound */
 };
 
 struct sim {
     struct rng rng;
     uint64_t seed;
+    bool trace; /* print what the core is told and answers */
     struct call *call;
     struct call_config config;
     int64_t now;
@@ -89,12 +125,37 @@ struct sim {
     /* the world of this call */
     int64_t one_way_us, jitter_us;
     uint32_t fault; /* per mille of bad luck */
-    bool hung_up, stream;
+    uint32_t loss;  /* per mille of the caller's frames */
+    uint32_t slow;  /* per mille of answers that are late */
+    bool expired;   /* a session reached its limit */
+    bool stalled;   /* the process stood still for a while */
+    int64_t stalled_until;
+    bool hung_up, stream, leaving;
 
     /* caller */
-    int64_t talks_at, talks_until;
+    int64_t talks_at, talks_until, turn_ends;
     bool talking;
+    uint32_t late_frames; /* of the caller, that come together with the next */
     uint32_t caller_item;
+    uint64_t mic;                    /* bytes of the caller that reached us */
+    uint64_t speech_from, speech_to; /* the last utterance, as positions of it */
+    bool speech_told, speech_known;  /* the core was told that it began; knows its words */
+
+    /* the shell's audio at hand: [hand_from, mic) */
+    uint64_t hand_from, given; /* given: up to where the sessions have it */
+    uint32_t keep;
+
+    /* what the caller is owed */
+    bool owed;
+    int64_t sound_us; /* when anything was heard, or silence was explained, last */
+    int64_t close_us, queued_us;
+    bool farewell_cut;
+
+    /* tools */
+    struct {
+        bool started, recorded, cancelled;
+    } tools[SIM_TOOLS_MAX];
+    bool call_answered[SIM_TOOLS_MAX];
 
     /* carrier */
     struct {
@@ -110,12 +171,11 @@ struct sim {
     uint32_t mark_count;
 
     /* provider */
+    struct sim_session sessions[SIM_SESSIONS_MAX];
+    struct sim_session *main, *spare; /* as the core has them; NULL = none */
     uint32_t epoch;
-    bool open, ready, mute;
-    struct sim_response response;
+    uint32_t engine; /* the one in use, of the configuration */
     uint32_t response_number, item_number, call_number;
-    uint64_t audio_in; /* bytes of caller audio it has */
-    uint32_t calls_asked, calls_answered;
     struct sim_item items[SIM_ITEMS_MAX]; /* 0.. provider's, from the top down prompts */
 };
 
@@ -131,10 +191,19 @@ uint32_t sim_between(struct sim *s, uint32_t low, uint32_t high);
 /* carrier.c */
 void carrier_effect(struct sim *s, const struct call_fx *fx);
 void carrier_event(struct sim *s, const struct sim_event *ev);
+bool carrier_silent(struct sim *s);
 /* peer.c: the provider */
 void peer_effect(struct sim *s, const struct call_fx *fx);
 void peer_event(struct sim *s, const struct sim_event *ev);
 void peer_to_core(struct sim *s, const struct sim_event *ev);
 void peer_speech(struct sim *s, bool started);
+void peer_hears(struct sim *s);
+void peer_expire(struct sim *s, const struct sim_event *ev);
+/* watch.c: the invariants that look from outside */
+void watch_effect(struct sim *s, const struct call_fx *fx);
+void watch_audio(struct sim *s, const struct call_fx *fx); /* the caller's, to the engine */
+void watch_fed(struct sim *s, const struct call_input *in);
+void watch_silence(struct sim *s);
+void watch_end(struct sim *s);
 
 #endif

@@ -258,7 +258,7 @@ TEST(rehear_gives_a_lost_question_to_the_next_session)
     world_greet(&w, 1000);
     world_caller(&w, 400);
     world_speech_starts(&w, "u1", 1100);
-    CHECK(world_did(&w, "keep 96000\n"));
+    CHECK(world_did(&w, "keep 96000 "));
     world_caller(&w, 2000);
     world_speech_stops(&w, "u1", 3400);
     world_created(&w, "resp_2"); /* asked for, and then the socket breaks, before its words came */
@@ -273,7 +273,7 @@ TEST(rehear_gives_a_lost_question_to_the_next_session)
     world_speech_stops(&w, "v1", 2600);
     CHECK(world_did(&w, "response.create"));
     words(&w, "v1", "What does it cost?");
-    CHECK(world_did(&w, "keep_anew 6400\n"));
+    CHECK(world_did(&w, "keep 6400 "));
     /* One turn in the transcript, when it was said, under the id by which it is known now. */
     unsigned callers = 0;
     for (const struct call_item *i = call_items(w.call); i; i = i->next)
@@ -313,5 +313,73 @@ TEST(rehear_is_not_for_a_question_whose_words_are_known)
     world_engine_ready(&w);
     CHECK(world_did(&w, "What does it cost?"));
     CHECK(world_did(&w, "response.create"));
+    END_CALL();
+}
+
+TEST(roll_by_force_over_a_running_tool_answers_the_turn_at_the_new_session_alone)
+{
+    struct call_config k = patient();
+    k.filler_after_ms = 60000;
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_wait(&w, 28500);
+    world_turn(&w, "u1");
+    words(&w, "u1", "Tell me.");
+    world_created(&w, "resp_2");
+    world_calls(&w, "resp_2", "query_knowledge_base");
+    world_wait(&w, 500);
+    spare_ready(&w);
+    world_clear(&w);
+    while (!world_did(&w, "spare_swap"))
+        world_wait(&w, 100);
+    const char *log = buf_cstr(&w.log);
+    CHECK(strstr(log, "response.create") > strstr(log, "spare_swap"));
+    CHECK(world_did(&w, "tool_cancel 1"));
+    END_CALL();
+}
+
+TEST(roll_does_nothing_while_the_carrier_hangs_up)
+{
+    struct call_config k = patient();
+    k.max_duration_ms = 10000;
+    k.session_limit_ms = 18000; /* wanted at 13.5 s */
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_wait(&w, 9000);
+    world_answer(&w, "resp_2", "item_2", 3000);
+    world_wait(&w, 3000);
+    world_echo(&w);
+    CHECK(world_did(&w, "hangup"));
+    world_wait(&w, 2000);
+    CHECK_INT(0, world_count(&w, "spare_open"));
+    END_CALL();
+}
+
+TEST(rehear_keeps_the_beginning_of_what_is_said_while_words_of_the_last_turn_come_late)
+{
+    struct call_config k = patient();
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_caller(&w, 2000);
+    world_speech_starts(&w, "u1", 100);
+    world_speech_stops(&w, "u1", 1500); /* 2,000 ms were given: 500 ms came behind the turn */
+    words(&w, "u1", "What does it cost?");
+    CHECK(world_did(&w, "keep 6400 4000\n"));
+    END_CALL();
+}
+
+TEST(rehear_does_not_take_a_word_before_a_tool_for_the_answer)
+{
+    struct call_config k = patient();
+    k.transcription_model = "";
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_caller(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    world_speak(&w, "resp_2", "item_2", 600); /* "Let me see." */
+    world_clear(&w);
+    world_calls(&w, "resp_2", "query_knowledge_base");
+    CHECK(!world_did(&w, "keep"));
     END_CALL();
 }

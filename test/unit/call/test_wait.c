@@ -136,3 +136,115 @@ TEST(wait_for_the_farewell_although_what_was_cut_for_it_is_over)
     CHECK(world_did(&w, "hangup"));
     END_CALL();
 }
+
+TEST(wait_no_longer_for_the_echo_of_a_lost_mark)
+{
+    struct call_config k = waiting();
+    k.max_duration_ms = 10000;
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_wait(&w, 9000); /* the time is up */
+    world_answer(&w, "resp_2", "item_2", 1000);
+    world_wait(&w, 1000 + 1400); /* heard, and no mark comes back */
+    CHECK(!world_did(&w, "hangup"));
+    world_wait(&w, 200);
+    CHECK(world_did(&w, "call.marks_missing"));
+    CHECK(world_did(&w, "hangup"));
+    END_CALL();
+}
+
+TEST(wait_asks_again_for_an_answer_to_a_tool_that_is_empty)
+{
+    struct call_config k = waiting();
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    world_calls(&w, "resp_2", "query_knowledge_base");
+    world_in(&w, (struct call_input){
+                     .type = CALL_IN_TOOL, .number = 1, .ok = true, .text = STR("{\"a\":1}")});
+    world_created(&w, "resp_3");
+    world_clear(&w);
+    world_done(&w, "resp_3", "completed"); /* without a word */
+    CHECK(world_did(&w, "response.create"));
+    END_CALL();
+}
+
+TEST(wait_ends_with_a_protected_farewell_although_the_caller_speaks)
+{
+    struct call_config k = waiting();
+    k.max_duration_ms = 10000;
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_wait(&w, 9000);
+    world_speech_starts(&w, "u1", 100); /* crosses with our request */
+    world_created(&w, "resp_2");
+    CHECK(!world_did(&w, "response.cancel"));
+    world_clear(&w);
+    world_done(&w, "resp_2", "cancelled"); /* the engine took it for an interruption */
+    CHECK(world_did(&w, "prompt 1 \"I am sorry, but this call has reached its time limit."));
+    prompt_said(&w);
+    CHECK(world_did(&w, "hangup"));
+    END_CALL();
+}
+
+TEST(wait_asks_nothing_more_once_the_cost_cap_is_passed)
+{
+    struct call_config k = waiting();
+    k.max_cost_nanousd = 1000;
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    world_clear(&w);
+    world_event(&w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_2\","
+                "\"status\":\"failed\",\"output\":[],\"usage\":{\"total_tokens\":100,"
+                "\"input_tokens\":0,\"output_tokens\":100,\"output_token_details\":{"
+                "\"audio_tokens\":100,\"text_tokens\":0}}}}");
+    CHECK(world_did(&w, "call.cost_cap"));
+    CHECK(world_did(&w, "time limit"));
+    CHECK(!world_did(&w, "\"callee_purpose\":\"turn\"")); /* it failed, and stays so */
+    world_in(&w, (struct call_input){.type = CALL_IN_DTMF, .number = '5'});
+    world_wait(&w, 2000);
+    CHECK(!world_did(&w, "keypad"));
+    END_CALL();
+}
+
+TEST(wait_words_in_the_middle_of_an_answer_do_not_count_as_the_answer)
+{
+    struct call_config k = waiting();
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    world_speak(&w, "resp_2", "item_2", 1000); /* and there the engine stalls */
+    world_wait(&w, 1000);
+    world_echo(&w);
+    world_wait(&w, 2600);
+    prompt_said(&w); /* "One moment, please.", a second */
+    world_speak(&w, "resp_2", "item_2", 4000);
+    world_wait(&w, 500);
+    world_clear(&w);
+    world_speech_starts(&w, "u2", 100);
+    CHECK(world_did(&w, "\"audio_end_ms\":1500"));
+    END_CALL();
+}
+
+TEST(wait_begins_also_when_the_engine_stalls_within_a_frame)
+{
+    struct call_config k = waiting();
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    world_speak(&w, "resp_2", "item_2", 210); /* ten frames and a half */
+    world_wait(&w, 210);
+    world_echo(&w);
+    world_wait(&w, 110);
+    CHECK(world_did(&w, "play item_2 1600 80 80\nmark"));
+    world_echo(&w);
+    world_wait(&w, 2700);
+    CHECK(world_did(&w, "One moment"));
+    END_CALL();
+}
