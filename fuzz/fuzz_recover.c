@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "journal/journal.h"
+#include "journal/past.h"
 #include "journal/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -56,19 +57,31 @@ static void forge(struct buf *b, const uint8_t *p, size_t size)
     }
 }
 
-static void on_call(void *ctx, const struct journal_recovered *call)
+static unsigned recover(const char *dir)
 {
+    struct past *past;
     struct journal_reader *reader;
     struct journal_record r;
     struct err_detail why;
-    unsigned *count = ctx;
-    (*count)++;
-    ASSERT(journal_reader_open(&reader, call->path, &why) == OK);
-    ASSERT(journal_reader_next(reader, &r, &why) == OK);
-    while (journal_reader_next(reader, &r, &why) == OK)
-        ;
-    journal_reader_close(reader);
-    ASSERT(unlink(call->path) == 0);
+    char path[256];
+    unsigned count = 0;
+    ASSERT(past_open(&past, dir, false, &why) == OK);
+    for (size_t i = 0; i < past_count(past); i++) {
+        struct past_call *call = past_at(past, i);
+        if (call->alive || call->filed)
+            continue;
+        count++;
+        ASSERT(past_file(past, call, &why) == OK);
+        snprintf(path, sizeof(path), "%s/%s.jrn", dir, call->id);
+        ASSERT(journal_reader_open(&reader, path, &why) == OK);
+        ASSERT(journal_reader_next(reader, &r, &why) == OK);
+        while (journal_reader_next(reader, &r, &why) == OK)
+            ;
+        journal_reader_close(reader);
+        ASSERT(unlink(path) == 0);
+    }
+    past_close(past);
+    return count;
 }
 
 static void write_file(const char *path, struct str bytes)
@@ -82,7 +95,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char dir[64], path[160];
     struct buf b;
-    struct err_detail why;
     if (size < 2)
         return 0;
     log_set_level(LOG_LEVEL_OFF);
@@ -101,9 +113,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     write_file(path, str_n(b.p, cut));
     snprintf(path, sizeof(path), "%s/segments/%s.000002.seg", dir, series);
     write_file(path, str_n(b.p + cut, b.len - cut));
-    unsigned calls = 0, again = 0;
-    ASSERT(journal_recover(dir, on_call, &calls, &why) == OK);
-    ASSERT(journal_recover(dir, on_call, &again, &why) == OK && again == 0);
+    (void)recover(dir);
+    ASSERT(recover(dir) == 0);
     buf_fini(&b);
     return 0;
 }

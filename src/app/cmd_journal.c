@@ -100,8 +100,10 @@ static void print_record(const struct journal_record *r, int64_t start_us)
 {
     int64_t ms = (r->at_us - start_us) / 1000;
     printf("%6" PRId64 ".%03d ", ms / 1000, (int)(ms < 0 ? -ms : ms) % 1000);
-    if (r->type == JOURNAL_HEAD || r->type == JOURNAL_END) {
-        printf("%s ", r->type == JOURNAL_HEAD ? "head" : "end");
+    if (r->type == JOURNAL_HEAD || r->type == JOURNAL_END || r->type == JOURNAL_RESUMED) {
+        printf("%s ", r->type == JOURNAL_HEAD  ? "head"
+                      : r->type == JOURNAL_END ? "end"
+                                               : "resumed");
         journal_file_print(r->payload, INDENT);
         putchar('\n');
     } else if (r->type == JOURNAL_EFFECTS) {

@@ -4,16 +4,19 @@
 #include "base/log.h"
 #include "journal/copy.h"
 #include "journal/journal_private.h"
+#include "journal/past.h"
 
 /* -- on the copier thread -- */
 
 static enum err copy_call(struct copying *job)
 {
-    const struct journal_call *jc = job->call;
+    struct journal_call *jc = job->call;
     struct copy c;
     enum err err = copy_begin(&c, job->journal->series.dir_fd, jc->id, &job->detail);
     if (err != OK)
         return err;
+    if (jc->before)
+        err = past_hold_copy(jc->before, &c, &job->detail);
     for (size_t i = 0; i < jc->extents_count && err == OK; i++) {
         const struct extent *e = &jc->extents[i];
         err = copy_add(&c, e->segment->fd, e->offset, e->len, &job->detail);
@@ -21,6 +24,10 @@ static enum err copy_call(struct copying *job)
     if (err == OK)
         err = copy_commit(&c, &job->detail);
     copy_end(&c);
+    if (err == OK) { /* here, because the files that go with it may be large */
+        past_hold_release(jc->before, true);
+        jc->before = NULL;
+    }
     return err;
 }
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "call/call.h"
 #include "journal/journal_private.h"
+#include "journal/past.h"
 #include "journal/record.h"
 
 static uint64_t backlog(const struct journal *j)
@@ -243,8 +244,7 @@ void journal_append(struct journal_call *jc, uint16_t type, int64_t at_us, struc
 
 /* -- calls -- */
 
-struct journal_call *journal_call_begin(struct journal *j, const char *call_id, struct str head,
-                                        int64_t at_us)
+static struct journal_call *begin(struct journal *j, const char *call_id)
 {
     journal_check(j);
     ASSERT(!j->closing);
@@ -253,7 +253,28 @@ struct journal_call *journal_call_begin(struct journal *j, const char *call_id, 
     jc->number = j->call_number++;
     record_clean_id(jc->id, str_of(call_id));
     j->live++;
+    return jc;
+}
+
+struct journal_call *journal_call_begin(struct journal *j, const char *call_id, struct str head,
+                                        int64_t at_us)
+{
+    struct journal_call *jc = begin(j, call_id);
     journal_append(jc, JOURNAL_HEAD, at_us, head, STR_NONE);
+    return jc;
+}
+
+struct journal_call *journal_call_resume(struct journal *j, const char *call_id,
+                                         struct past_hold *before, uint32_t sequence, int64_t at_us)
+{
+    struct journal_call *jc = begin(j, call_id);
+    jc->before = before;
+    jc->sequence = sequence;
+    buf_reset(&j->scratch);
+    buf_put_str(&j->scratch, STR("{\"callId\":"));
+    buf_put_json(&j->scratch, str_of(call_id));
+    buf_put_byte(&j->scratch, '}');
+    journal_append(jc, JOURNAL_RESUMED, at_us, buf_str(&j->scratch), STR_NONE);
     return jc;
 }
 
@@ -282,6 +303,7 @@ void journal_call_end(struct journal_call *jc, struct str end, int64_t at_us, lo
 void journal_call_free(struct journal_call *jc)
 {
     dirty_unlink(jc);
+    past_hold_release(jc->before, false);
     mem_free(jc->stage);
     mem_free(jc->extents);
     mem_free(jc);

@@ -11,8 +11,7 @@
  *            u16 flags, u32 sequence number within the call} + payload.
  *   Units    times: monotonic microseconds; a JOURNAL_HEAD ties them to the wall clock.
  *   Memory   everything given is copied.
- *   Thread   the loop's; the writer thread sees only full buffers. journal_recover: any, before
- *            journal_open.
+ *   Thread   the loop's; the writer thread sees only full buffers. journal_snapshot: any.
  *   Bounds   JOURNAL_BACKLOG_BYTES not yet on disk. When the disk is too slow, audio payloads are
  *            no longer kept beyond JOURNAL_AUDIO_BACKLOG_BYTES (length and checksum stay, so the
  *            call still replays), then whole records are lost, which their sequence numbers show.
@@ -35,6 +34,8 @@ enum journal_type {
                          those that are facts (all but forwarded caller audio). An input without one
                          had no effects. */
     JOURNAL_END,      /* JSON: reason and final figures; absent when the process died */
+    JOURNAL_RESUMED,  /* JSON: callId. Another process goes on with the call; its number may be
+                         another from here, the sequence goes on */
     JOURNAL_INPUT = 16,
 };
 
@@ -42,6 +43,7 @@ enum journal_flag {
     JOURNAL_AUDIO_DROPPED = 1, /* the audio was to be kept, but the disk was too slow */
 };
 
+struct past_hold;
 struct journal;      /* of one loop */
 struct journal_call; /* one call's place in it */
 
@@ -50,13 +52,18 @@ enum err journal_open(struct journal **out, struct loop *l, const char *dir,
                       struct err_detail *detail) MUST_CHECK;
 /* Waits for the calls that have not ended yet, flushes, syncs, finishes copies; then calls
  * on_closed(ctx) from the loop. A disk that keeps failing is given up after JOURNAL_CLOSE_TRIES:
- * barriers and ends are then called back all the same and the segments stay for journal_recover. */
+ * barriers and ends are then called back all the same and the segments stay for the next start (past.h). */
 void journal_close(struct journal *j, loop_fn *on_closed, void *ctx);
 
 /* Begins a call; `head` is its JOURNAL_HEAD payload. The id names the call's file (bytes that do
  * not belong into a file name become '_'). */
 struct journal_call *journal_call_begin(struct journal *j, const char *call_id, struct str head,
                                         int64_t at_us);
+/* Goes on with a call of a process that died: `before` are its records, which go into its file in
+ * front of those that follow; `sequence` is the next. Owns `before`. */
+struct journal_call *journal_call_resume(struct journal *j, const char *call_id,
+                                         struct past_hold *before, uint32_t sequence,
+                                         int64_t at_us);
 /* Appends one record of up to two parts. Never blocks and never fails the call. */
 void journal_append(struct journal_call *jc, uint16_t type, int64_t at_us, struct str part1,
                     struct str part2);
@@ -111,22 +118,6 @@ void journal_reader_rewind(struct journal_reader *r);
 /* Offset of the next record, in bytes. */
 uint64_t journal_reader_offset(const struct journal_reader *r);
 
-/* -- recovery: at start, before journal_open -- */
-struct journal_recovered {
-    const char *call_id;
-    const char *path;   /* of the <call>.jrn just written */
-    int64_t last_at_us; /* time of the last good record */
-    struct str head;    /* JSON */
-    struct str end;     /* JSON of the JOURNAL_END record; p == NULL: the call was cut off */
-};
-/* Writes a .jrn for every call of a dead process's segments that has none, and removes the
- * segments. Calls `fn` for each call recovered. A torn tail is cut silently; damage in the middle
- * is logged and the good records around it are kept (sequence numbers show the gap). Segments of a
- * process that still runs are left alone. ERR_IO with a sentence when the disk failed: the segments
- * stay. */
-enum err journal_recover(const char *dir,
-                         void (*fn)(void *ctx, const struct journal_recovered *call), void *ctx,
-                         struct err_detail *detail) MUST_CHECK;
 /* Writes what is on disk of a call that is not finished yet to `fd`, a file open for writing, as a
  * .jrn. ERR_NOTFOUND when no segment knows the call. Changes nothing else. */
 enum err journal_snapshot(const char *dir, const char *call_id, int fd,

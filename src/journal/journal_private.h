@@ -71,6 +71,7 @@ struct journal_call {
     uint32_t number, sequence;
     struct stage *stage;                           /* NULL = empty */
     struct journal_call *dirty_next, **dirty_prev; /* linked while the stage is not empty */
+    struct past_hold *before; /* records of processes before this one; NULL = none */
     struct extent *extents;
     size_t extents_count, extents_cap;
     bool lost; /* a record was lost; said once in the log */

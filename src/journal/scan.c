@@ -86,15 +86,19 @@ static struct scan_call *call_of(struct scan *s, uint32_t number)
 
 /* -- records -- */
 
-static void take_head(struct scan_call *c, struct str head)
+/* The record that a call begins with here: its head, or that it goes on. */
+static void take_first(struct scan_call *c, const struct journal_record *r)
 {
     json_t *root;
-    if (c->head || js_parse(head, &root, NULL) != OK)
+    if (c->id[0] || js_parse(r->payload, &root, NULL) != OK)
         return;
     struct str id = js_get_str(root, "callId");
     if (id.p) {
         record_clean_id(c->id, id);
-        c->head = mem_strndup(head.p, head.len);
+        if (r->type == JOURNAL_HEAD)
+            c->head = mem_strndup(r->payload.p, r->payload.len);
+        else
+            c->first = c->sequence = r->sequence;
     }
     json_decref(root);
 }
@@ -127,9 +131,9 @@ static enum err take_record(struct scan *s, uint32_t segment, uint64_t offset,
         return ERR_LIMIT;
     if (r->sequence < c->sequence)
         return OK; /* not ours: a writer never goes back */
-    if (r->type == JOURNAL_HEAD)
-        take_head(c, r->payload);
-    if (!c->head) /* its head was damaged, or lies in a segment that is gone: it has its file */
+    if (r->type == JOURNAL_HEAD || r->type == JOURNAL_RESUMED)
+        take_first(c, r);
+    if (!c->id[0]) /* its head was damaged, or lies in a segment that is gone: it has its file */
         return OK;
     if (r->type == JOURNAL_END && !c->end)
         c->end = mem_strndup(r->payload.p, r->payload.len);
@@ -198,8 +202,11 @@ enum err scan_run(struct scan *s, struct err_detail *detail)
     return OK;
 }
 
-enum err scan_copy(const struct scan *s, const struct scan_call *call, struct copy *out,
-                   struct err_detail *detail)
+typedef enum err extent_fn(void *out, int fd, const struct scan_extent *e,
+                           struct err_detail *detail);
+
+static enum err each_extent(const struct scan *s, const struct scan_call *call, extent_fn *fn,
+                            void *out, struct err_detail *detail)
 {
     int fd = -1;
     enum err err = OK;
@@ -215,9 +222,46 @@ enum err scan_copy(const struct scan *s, const struct scan_call *call, struct co
                 return err_explain(detail, ERR_IO, "cannot open the segment %s: %s", name,
                                    strerrordesc_np(errno));
         }
-        err = copy_add(out, fd, e->offset, e->len, detail);
+        err = fn(out, fd, e, detail);
     }
     if (fd >= 0)
         close(fd);
     return err;
+}
+
+static enum err extent_to_copy(void *out, int fd, const struct scan_extent *e,
+                               struct err_detail *detail)
+{
+    return copy_add(out, fd, e->offset, e->len, detail);
+}
+
+static enum err extent_to_buf(void *out, int fd, const struct scan_extent *e,
+                              struct err_detail *detail)
+{
+    char *room = buf_reserve(out, e->len);
+    if (!room)
+        return err_explain(detail, ERR_LIMIT, "the call is too long to be read at once");
+    for (size_t done = 0; done < e->len;) {
+        ssize_t n = pread(fd, room + done, e->len - done, (off_t)(e->offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_explain(detail, ERR_IO, "cannot read a segment: %s",
+                               strerrordesc_np(n < 0 ? errno : EIO));
+        done += (size_t)n;
+    }
+    buf_commit(out, e->len);
+    return OK;
+}
+
+enum err scan_copy(const struct scan *s, const struct scan_call *call, struct copy *out,
+                   struct err_detail *detail)
+{
+    return each_extent(s, call, extent_to_copy, out, detail);
+}
+
+enum err scan_read(const struct scan *s, const struct scan_call *call, struct buf *out,
+                   struct err_detail *detail)
+{
+    return each_extent(s, call, extent_to_buf, out, detail);
 }

@@ -27,10 +27,11 @@ struct scan_extent {
 struct scan_call {
     uint32_t number; /* of the call */
     char id[JOURNAL_ID_BYTES_MAX + 1];
+    uint32_t first;    /* sequence number of its first record here: 0, or where it was resumed */
     uint32_t sequence; /* of the next record expected */
     bool gap;
     int64_t last_at_us;
-    char *head, *end; /* JSON, NUL-terminated; NULL = not seen */
+    char *head, *end; /* JSON, NUL-terminated; NULL = not seen. Of one resumed here: no head */
     struct scan_extent *extents;
     size_t extents_count, extents_cap;
 };
@@ -53,6 +54,10 @@ bool scan_add_segment(struct scan *s, uint32_t number);
 enum err scan_run(struct scan *s, struct err_detail *detail) MUST_CHECK;
 /* Appends the call's records to the copy. */
 enum err scan_copy(const struct scan *s, const struct scan_call *call, struct copy *out,
+                   struct err_detail *detail) MUST_CHECK;
+
+/* The same into memory. */
+enum err scan_read(const struct scan *s, const struct scan_call *call, struct buf *out,
                    struct err_detail *detail) MUST_CHECK;
 
 #endif

@@ -1,5 +1,8 @@
 #include "journal/tape.h"
 
+#include <string.h>
+
+#include "base/js.h"
 #include "journal/record.h"
 
 enum { DIGEST_BYTES = 4 };
@@ -8,6 +11,29 @@ void tape_init(struct tape *t, struct journal_reader *reader)
 {
     *t = (struct tape){.reader = reader};
     journal_reader_rewind(reader);
+}
+
+static void clean_id_of(char out[JOURNAL_ID_BYTES_MAX + 1], struct str json)
+{
+    json_t *root;
+    out[0] = '\0';
+    if (js_parse(json, &root, NULL) != OK)
+        return;
+    record_clean_id(out, js_get_str(root, "callId"));
+    json_decref(root);
+}
+
+/* Another process went on with the call, under a number of its own. */
+static bool goes_on(struct tape *t)
+{
+    char id[JOURNAL_ID_BYTES_MAX + 1];
+    if (t->ahead.type != JOURNAL_RESUMED || t->ahead.sequence < t->sequence)
+        return false;
+    clean_id_of(id, t->ahead.payload);
+    if (id[0] == '\0' || strcmp(id, t->id) != 0)
+        return false;
+    t->call = t->ahead.call;
+    return true;
 }
 
 /* The next good record of the call, in `ahead`. */
@@ -29,8 +55,10 @@ static bool look(struct tape *t)
         if (!t->started) {
             t->started = true;
             t->call = t->ahead.call;
+            if (t->ahead.type == JOURNAL_HEAD)
+                clean_id_of(t->id, t->ahead.payload);
         }
-        t->have_ahead = t->ahead.call == t->call;
+        t->have_ahead = t->ahead.type == JOURNAL_RESUMED ? goes_on(t) : t->ahead.call == t->call;
     }
     return true;
 }
@@ -61,7 +89,7 @@ bool tape_next(struct tape *t, struct tape_step *out)
         if (!take(t, &out->record, &gap))
             return false;
         gap |= out->record.type == JOURNAL_EFFECTS;
-    } while (out->record.type == JOURNAL_EFFECTS);
+    } while (out->record.type == JOURNAL_EFFECTS || out->record.type == JOURNAL_RESUMED);
     out->kind = kind_of(out->record.type);
     out->gap = gap;
     if (out->kind == TAPE_INPUT && look(t) && t->ahead.type == JOURNAL_EFFECTS &&
@@ -72,7 +100,7 @@ bool tape_next(struct tape *t, struct tape_step *out)
         out->digest = record_get_u32(effects.payload.p);
         out->lines = str_slice(effects.payload, DIGEST_BYTES, effects.payload.len);
     }
-    out->last = !look(t) || t->ahead.sequence != t->sequence;
+    out->last = !look(t) || t->ahead.sequence != t->sequence || t->ahead.type == JOURNAL_RESUMED;
     return true;
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/limits.h"
 #include "journal/journal.h"
 
 enum tape_kind { TAPE_DONE, TAPE_HEAD, TAPE_INPUT, TAPE_END };
@@ -30,9 +31,10 @@ struct tape {
     struct journal_record ahead;
     bool have_ahead;
     bool started;
-    uint32_t call;     /* records of another one are passed over */
-    uint32_t sequence; /* expected next */
-    bool damaged;      /* damage or a torn tail was met; `detail` says where first */
+    uint32_t call;                     /* records of another one are passed over */
+    char id[JOURNAL_ID_BYTES_MAX + 1]; /* under which it may go on with another number */
+    uint32_t sequence;                 /* expected next */
+    bool damaged; /* damage or a torn tail was met; `detail` says where first */
     struct err_detail detail;
 };
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "journal/journal.h"
+#include "journal/past.h"
 
 enum { PATH_BYTES = 512 };
 
@@ -153,6 +154,28 @@ static inline struct journal_call *fixture_begin(struct fixture *f, const char *
     char head[256];
     return journal_call_begin(f->journal, id, fixture_head(head, sizeof(head), id),
                               clock_mono_us());
+}
+
+typedef void recovered_fn(void *ctx, const struct past_call *call);
+
+/* Files every call that dead processes left; tells of each. */
+static inline enum err fixture_recover(const char *dir, recovered_fn *fn, void *ctx)
+{
+    struct past *past;
+    struct err_detail why = {""};
+    enum err err = past_open(&past, dir, false, &why);
+    if (err != OK)
+        return err;
+    for (size_t i = 0; i < past_count(past) && err == OK; i++) {
+        struct past_call *call = past_at(past, i);
+        if (call->alive || call->filed)
+            continue;
+        err = past_file(past, call, &why);
+        if (err == OK && fn)
+            fn(ctx, call);
+    }
+    past_close(past);
+    return err;
 }
 
 #endif

@@ -391,7 +391,7 @@ static int give_up_child(struct fixture *f)
     return 0;
 }
 
-static void count_recovered(void *ctx, const struct journal_recovered *call)
+static void count_recovered(void *ctx, const struct past_call *call)
 {
     (void)call;
     ++*(int *)ctx;
@@ -404,7 +404,7 @@ TEST(closing_on_a_dead_disk_ends_and_the_next_start_recovers_the_rest)
     CHECK_INT(0, in_child(give_up_child, &f));
     CHECK_INT(0, fixture_count(&f, ".", ".jrn", NULL));
     int recovered = 0;
-    CHECK_INT(OK, journal_recover(f.dir, count_recovered, &recovered, NULL));
+    CHECK_INT(OK, fixture_recover(f.dir, count_recovered, &recovered));
     CHECK_INT(1, recovered);
     CHECK_INT(1, fixture_count(&f, ".", ".jrn", NULL));
     CHECK_INT(2, fixture_count(&f, "segments", "", NULL));

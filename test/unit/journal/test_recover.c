@@ -39,7 +39,7 @@ struct tally {
     int ended;
 };
 
-static void on_recovered(void *ctx, const struct journal_recovered *call)
+static void on_recovered(void *ctx, const struct past_call *call)
 {
     struct tally *t = ctx;
     t->calls++;
@@ -84,7 +84,7 @@ TEST(a_segment_torn_at_any_byte_gives_every_whole_record)
             want[rec.call]++;
         journal_reader_close(r);
         struct tally t = {0};
-        CHECK_INT(OK, journal_recover(f.dir, on_recovered, &t, NULL));
+        CHECK_INT(OK, fixture_recover(f.dir, on_recovered, &t));
         CHECK_INT((want[0] > 0) + (want[1] > 0), t.calls);
         CHECK_INT(want[0] ? want[0] : -1, records_in(&f, "a.jrn"));
         CHECK_INT(want[1] ? want[1] : -1, records_in(&f, "b.jrn"));
@@ -151,7 +151,7 @@ TEST(damage_in_the_middle_keeps_what_is_around_it)
     CHECK(fixture_write(path, bytes, len));
     log_set_level(LOG_LEVEL_OFF);
     struct tally t = {0};
-    CHECK_INT(OK, journal_recover(f.dir, on_recovered, &t, NULL));
+    CHECK_INT(OK, fixture_recover(f.dir, on_recovered, &t));
     log_set_level(LOG_LEVEL_INFO);
     CHECK_INT(2, t.calls);
     CHECK_INT(3, records_in(&f, "a.jrn"));
@@ -175,7 +175,7 @@ TEST(a_call_with_a_file_is_not_done_again_and_a_half_copy_is)
     CHECK(fixture_write(path, "half of it", 10));
     struct tally t = {0};
     log_set_level(LOG_LEVEL_OFF);
-    CHECK_INT(OK, journal_recover(f.dir, on_recovered, &t, NULL));
+    CHECK_INT(OK, fixture_recover(f.dir, on_recovered, &t));
     log_set_level(LOG_LEVEL_INFO);
     CHECK_INT(1, t.calls);
     CHECK_INT(4, records_in(&f, "b.jrn"));
@@ -195,7 +195,7 @@ TEST(segments_of_a_living_process_are_left_alone_but_can_be_looked_at)
     struct journal_call *jc = fixture_begin(&f, "alive");
     fixture_sync(&f, jc);
     struct tally t = {0};
-    CHECK_INT(OK, journal_recover(f.dir, on_recovered, &t, NULL));
+    CHECK_INT(OK, fixture_recover(f.dir, on_recovered, &t));
     CHECK_INT(0, t.calls);
     CHECK_INT(1, fixture_count(&f, "segments", ".seg", NULL));
     char path[PATH_BYTES];
@@ -215,10 +215,10 @@ TEST(recovery_of_nothing_is_fine)
 {
     struct fixture f;
     CHECK(fixture_init(&f));
-    CHECK_INT(OK, journal_recover(f.dir, NULL, NULL, NULL));
+    CHECK_INT(OK, fixture_recover(f.dir, NULL, NULL));
     char path[PATH_BYTES];
     fixture_path(&f, path, "never");
-    CHECK_INT(OK, journal_recover(path, NULL, NULL, NULL));
+    CHECK_INT(OK, fixture_recover(path, NULL, NULL));
     fixture_fini(&f);
 }
 
@@ -322,7 +322,7 @@ TEST(a_killed_process_loses_at_most_a_quarter_of_a_second)
         int64_t died_us = kill_after(pid, from, 15 + round * 3);
         CHECK(died_us > 0);
         struct tally t = {0};
-        CHECK_INT(OK, journal_recover(f.dir, on_recovered, &t, NULL));
+        CHECK_INT(OK, fixture_recover(f.dir, on_recovered, &t));
         CHECK_INT(KILL_CALLS, t.calls);
         CHECK_INT(0, t.ended);
         if (died_us - t.first_at_us > worst_us)
@@ -353,7 +353,7 @@ TEST(a_process_killed_while_copying_leaves_every_call_whole)
         CHECK(kill_after(pid, from, copied) > 0);
         CHECK(fixture_count(&f, ".", ".jrn", NULL) >= copied);
         struct tally t = {0};
-        CHECK_INT(OK, journal_recover(f.dir, on_recovered, &t, NULL));
+        CHECK_INT(OK, fixture_recover(f.dir, on_recovered, &t));
         CHECK(t.calls > 0);
         int files = fixture_count(&f, ".", ".jrn", NULL);
         for (int i = 0; i < files; i++) { /* ids are given in order: none is missing */
