@@ -73,7 +73,7 @@ struct app_config {
     int64_t connect_timeout_ms, response_timeout_ms, tool_timeout_ms, filler_after_ms;
     int64_t session_limit_ms, slow_answer_ms, wait_words_ms;
     int64_t coalesce_silence_ms;
-    int64_t silence_ms, max_duration_ms, goodbye_limit_ms;
+    int64_t silence_ms, max_duration_ms, goodbye_limit_ms, resume_window_ms;
     int64_t max_cost_microusd; /* of one call; 0 = no cap */
     bool recording;
     bool journal;

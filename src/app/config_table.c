@@ -186,6 +186,9 @@ const struct config_row config_rows[] = {
     MS_(CALLS, "max_duration", max_duration_ms, 10000, 4 * HOUR_MS, "30m", "Of one call."),
     MS_(CALLS, "goodbye_limit", goodbye_limit_ms, 500, 60000, "15s",
         "A goodbye not heard by then is cut off."),
+    MS_(CALLS, "resume_window", resume_window_ms, 0, 60000, "15s",
+        "A call whose stream broke, or whose server died, waits so long for a new stream; 0: it "
+        "ends at once. Twilio asks for 15 s."),
     USD_(CALLS, "max_cost", max_cost_microusd, "0",
          "US dollars one call may cost before it is ended politely; 0: no limit."),
     BOOL_(CALLS, "recording", recording, "false",

@@ -184,7 +184,13 @@ static void on_wait(void *ctx)
 /* Whether the server left or broke down shows in what it wants next. */
 static void begin_break(struct dial_call *c)
 {
-    if (c->broken || c->break_count == DIAL_BREAKS_MAX)
+    struct dial_break *last = c->break_count ? &c->breaks[c->break_count - 1] : NULL;
+    if (last && last->heard_ms < 0) { /* before a word was heard: to the caller it is the same */
+        last->stream_ms = -1;
+        c->broken = true;
+        return;
+    }
+    if (c->break_count == DIAL_BREAKS_MAX)
         return;
     int64_t now_ms = dial_call_now_ms(c);
     int64_t quiet_ms = c->last_audible_ms < 0 ? -1 : now_ms - c->last_audible_ms;
@@ -275,7 +281,8 @@ static void report_end(struct dial_call *c)
 void dial_call_end(struct dial_call *c, enum dial_end by, const char *detail)
 {
     if (c->ended_by == DIAL_END_NONE) {
-        if (c->broken && (by == DIAL_END_AGENT || by == DIAL_END_TRANSFER))
+        bool wanted = by == DIAL_END_AGENT || by == DIAL_END_TRANSFER;
+        if (c->broken && wanted && !c->breaks[c->break_count - 1].resumed)
             c->break_count--; /* the server had ended the stream on purpose */
         c->broken = false;
         c->ended_by = by;

@@ -40,6 +40,7 @@ struct dial_break {
     int64_t stream_ms; /* a new stream was open */
     int64_t heard_ms;  /* first audible frame of it */
     unsigned asked;    /* requests until there was an answer */
+    bool resumed;      /* some new stream was open */
 };
 
 struct dial_form {

@@ -199,6 +199,7 @@ static void on_open(void *ctx)
     c->streaming = true;
     if (c->broken) {
         c->breaks[c->break_count - 1].stream_ms = dial_call_now_ms(c);
+        c->breaks[c->break_count - 1].resumed = true;
         c->broken = false;
         dial_talk_resumed(&c->talk, stream_ms(c));
     }

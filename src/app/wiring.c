@@ -47,6 +47,7 @@ struct server {
     unsigned provider_count;
     bool has_local;
     struct host *host;
+    struct recovery *recovery;
     struct twilio_channel *twilio;
     struct api *api;
     struct notify *notify; /* NULL without a supervisor that listens */
@@ -71,10 +72,6 @@ static enum err open_store(struct server *s, struct err_detail *detail)
     enum err err = store_open(&s->store, &opts, detail);
     if (err != OK)
         return err;
-    size_t calls = 0;
-    err = recover_calls(s->store, s->journal_dir, &calls, detail);
-    if (err == OK && calls)
-        LOG_INFO(NULL, "server.recovered", "calls=%zu", calls);
     return err;
 }
 
@@ -202,6 +199,7 @@ static void call_defaults(const struct app_config *c, struct call_config *k)
     k->filler_after_ms = (uint32_t)c->filler_after_ms;
     k->silence_ms = (uint32_t)c->silence_ms;
     k->max_duration_ms = (uint32_t)c->max_duration_ms;
+    k->resume_window_ms = (uint32_t)c->resume_window_ms;
     k->goodbye_limit_ms = (uint32_t)c->goodbye_limit_ms;
     k->spent_goodbye = c->spent_goodbye;
     k->max_cost_nanousd = c->max_cost_microusd * 1000;
@@ -304,6 +302,7 @@ static void server_free(struct server *s)
 {
     /* Streams, sessions and their work are gone by now; what they used goes in reverse order. The
      * pools first: what still runs in them may use the store. */
+    recovery_stop(s->recovery);
     twilio_channel_close(s->twilio);
     api_close(s->api);
     worker_pool_close(s->live);
@@ -472,6 +471,8 @@ enum err server_run(struct server *s, struct err_detail *detail)
     enum err err = OK;
     for (unsigned i = 0; i < (unsigned)s->config->loops && err == OK; i++)
         err = open_lane(s, i, detail);
+    if (err == OK)
+        err = recovery_start(&s->recovery, s->host, s->store, s->journal_dir, detail);
     if (err == OK) {
         watch_signals(&s->lanes[0]);
         print_ready(s);

@@ -212,6 +212,7 @@
 #define JOURNAL_LOCK_TRIES          8           /* against another process tidying at that moment */
 #define JOURNAL_RESYNC_BYTES        (256u << 20) /* checksummed in search of the next good record */
 #define JOURNAL_RECOVER_CALLS_MAX   (1u << 20)   /* calls in the segments of one dead process */
+#define JOURNAL_REPLAY_BYTES_MAX    (1u << 30)   /* a call read at once: ten hours with sound */
 #define JOURNAL_EXPORT_ITEMS_MAX    10000 /* turns, tool runs, keys, notes of one transcript */
 #define JOURNAL_EXPORT_BYTES_MAX    (256u << 20) /* of a transcript; a day-long call has 10 MB */
 #define JOURNAL_EXPORT_MS_MAX       18000000     /* 5 h of stereo: 576 MB, above the longest call */
@@ -250,6 +251,8 @@
 #define SESSION_AFTERMATH_MAX          4096 /* ended calls whose carrier may still ask what to do */
 #define SESSION_AFTERMATH_MS           60000  /* and for how long */
 #define SESSION_HEALTH_MS              1000   /* between a loop's figures for the metrics */
+#define SESSION_POST_TRIES             5000   /* milliseconds recovery waits for a busy loop */
+#define SESSION_UNFLUSHED_MS           2000   /* a younger call may not be in its journal yet */
 #define SESSION_PROMPTS_MAX            64     /* texts kept synthesised, per loop */
 #define SESSION_PROMPT_BYTES_MAX       480000 /* a minute of one prompt */
 #define SESSION_VOCABULARIES_MAX       64     /* businesses whose sentences are at hand, per loop */

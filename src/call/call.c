@@ -93,6 +93,7 @@ static void scratch_fini(struct call_scratch *x)
 {
     buf_fini(&x->text);
     mem_free(x->fx);
+    x->fx = NULL; /* a call that comes to share one has used its own */
     arena_fini(&x->arena);
 }
 
@@ -378,6 +379,11 @@ bool call_lost(const struct call *c)
 bool call_answered(const struct call *c)
 {
     return c->stream_us != NO_TIME;
+}
+
+bool call_transfers(const struct call *c)
+{
+    return c->closing == CLOSING_TRANSFER && (c->phase == PHASE_LEAVING || c->phase == PHASE_ENDED);
 }
 
 int64_t call_timer_at(const struct call *c, enum call_timer timer)

@@ -216,6 +216,8 @@ bool call_ended(const struct call *c);
 bool call_lost(const struct call *c);
 /* A stream has begun at some time. */
 bool call_answered(const struct call *c);
+/* It was or is being moved to a person (config.transfer_number). */
+bool call_transfers(const struct call *c);
 /* When the timer should fire; 0 = it is not set. For who did not see the effects. */
 int64_t call_timer_at(const struct call *c, enum call_timer timer);
 /* Money so far, in 1e-9 USD. */

@@ -52,7 +52,8 @@ enum err journal_open(struct journal **out, struct loop *l, const char *dir,
                       struct err_detail *detail) MUST_CHECK;
 /* Waits for the calls that have not ended yet, flushes, syncs, finishes copies; then calls
  * on_closed(ctx) from the loop. A disk that keeps failing is given up after JOURNAL_CLOSE_TRIES:
- * barriers and ends are then called back all the same and the segments stay for the next start (past.h). */
+ * barriers and ends are then called back all the same and the segments stay for the next start
+ * (past.h). */
 void journal_close(struct journal *j, loop_fn *on_closed, void *ctx);
 
 /* Begins a call; `head` is its JOURNAL_HEAD payload. The id names the call's file (bytes that do

@@ -77,6 +77,7 @@ void host_call_config(struct host_part *part, struct arena *a, const struct stor
     k.business_id = text_of(a, r->business.id);
     k.business_name = text_of(a, r->business.name);
     k.channel = text_of(a, info->channel);
+    k.carrier_id = text_of(a, info->carrier_id);
     k.from = text_of(a, info->from);
     k.to = text_of(a, info->to);
     /* The server's setting is for a business that has said nothing; its own word is the last. */

@@ -37,6 +37,7 @@ enum err host_open(struct host **out, const struct host_env *env, struct err_det
     h->env = *env;
     ASSERT(strlen(env->instance) == OWNER_INSTANCE_CHARS);
     pthread_mutex_init(&h->health_lock, NULL);
+    clock_boot_id(h->boot);
     h->admission = admission_new(env->day_nanousd);
     enum err err = load_spent(h, detail);
     if (err != OK) {
@@ -197,9 +198,10 @@ static void on_no_stream(void *ctx)
     session_operator(e->session, "hangup");
 }
 
-static void remember(struct host_part *part, const struct host_entry *e)
+void host_remember_ended(struct host_part *part, struct str carrier_id,
+                         enum channel_verdict verdict, struct str number)
 {
-    if (e->carrier_id[0] == '\0')
+    if (carrier_id.len == 0)
         return;
     int64_t now = loop_now_us(part->loop);
     struct host_aftermath **at = &part->aftermath;
@@ -213,11 +215,21 @@ static void remember(struct host_part *part, const struct host_entry *e)
     }
     struct host_aftermath *a = mem_zalloc(sizeof(*a));
     *a = (struct host_aftermath){.next = part->aftermath,
-                                 .verdict = session_verdict(e->session),
+                                 .verdict = verdict,
                                  .until_us = now + (int64_t)SESSION_AFTERMATH_MS * 1000};
-    memcpy(a->carrier_id, e->carrier_id, sizeof(a->carrier_id));
-    (void)str_copy(a->number, sizeof(a->number), session_transfer_number(e->session));
+    (void)str_copy(a->carrier_id, sizeof(a->carrier_id), carrier_id);
+    (void)str_copy(a->number, sizeof(a->number), number);
     part->aftermath = a;
+}
+
+bool host_answer_ended(struct host_part *part, struct str carrier_id, struct channel_answer *out)
+{
+    const struct host_aftermath *after = part->aftermath;
+    while (after && !str_eq(str_of(after->carrier_id), carrier_id))
+        after = after->next;
+    if (after)
+        *out = (struct channel_answer){.verdict = after->verdict, .number = str_of(after->number)};
+    return after != NULL;
 }
 
 void host_session_ended(struct host_part *part, struct session *s, const struct call_stats *stats,
@@ -238,7 +250,12 @@ void host_session_ended(struct host_part *part, struct session *s, const struct 
         admission_end(h->admission, str_of(e->business_id), str_of(e->from));
     if (e) {
         e->counted = false;
-        remember(part, e);
+        /* Who asks for a call that was lost for too long is told that, not just hung up on. */
+        bool lost = str_eq(stats->end_reason, STR("stream lost")) ||
+                    str_eq(stats->end_reason, STR("server restarted"));
+        if (!lost)
+            host_remember_ended(part, str_of(e->carrier_id), session_verdict(s),
+                                session_transfer_number(s));
         e->token[0] = '\0';
         if (e->stream_wait) /* a call that began with its stream never waited for one */
             loop_timer_cancel(e->stream_wait);
@@ -315,9 +332,18 @@ static void store_call(struct host_part *part, const struct call_config *c, stru
         LOG_ERROR(c->call_id, "store.refused", "the call goes on; its journal has everything");
 }
 
-/* Starts a call of a business that was found. */
+void host_draw_token(struct host_entry *e)
+{
+    char secret[2 * TOKEN_BYTES + 1];
+    rng_hex(loop_rng(e->part->loop), secret, TOKEN_BYTES);
+    snprintf(e->token, sizeof(e->token), "%s-%s", e->part->owner, secret);
+}
+
+/* Starts a call of a business that was found. `asked`: by a webhook, so that the carrier will ask
+ * again when its stream is lost. */
 static struct host_entry *begin(struct host_part *part, const struct store_req *business,
-                                const struct channel_call *info, const struct admission_caps *caps)
+                                const struct channel_call *info, const struct admission_caps *caps,
+                                bool asked)
 {
     struct host *h = part->host;
     struct arena a;
@@ -327,12 +353,12 @@ static struct host_entry *begin(struct host_part *part, const struct store_req *
     char id[CALL_ID_TEXT];
     make_call_id(part, id, config.wall_ms);
     config.call_id = id;
+    if (!asked)
+        config.resume_window_ms = 0;
 
     struct host_entry *e = mem_zalloc(sizeof(*e));
     *e = (struct host_entry){.part = part, .next = part->entries};
-    char secret[2 * TOKEN_BYTES + 1];
-    rng_hex(loop_rng(part->loop), secret, TOKEN_BYTES);
-    snprintf(e->token, sizeof(e->token), "%s-%s", part->owner, secret);
+    host_draw_token(e);
     (void)str_copy(e->carrier_id, sizeof(e->carrier_id), info->carrier_id);
     host_entry_count(e, business->business.id, info->from, caps);
     part->next_call++;
@@ -406,7 +432,7 @@ static void answer_found(struct incoming *in, const struct store_req *r)
         say_and_hang_up(in->answer, in->answer_ctx, refused);
         return;
     }
-    struct host_entry *e = begin(part, r, &in->info, &caps);
+    struct host_entry *e = begin(part, r, &in->info, &caps, true);
     e->stream_wait = loop_timer_new(part->loop, on_no_stream, e);
     loop_timer_set(e->stream_wait, SESSION_STREAM_WAIT_MS);
     struct channel_answer a = {
@@ -476,7 +502,7 @@ static enum err on_stream(void *host, struct loop *l, struct str token,
         if (!part->default_business || !admitted(part) ||
             host_admit(part, part->default_business, call->from, &caps).len)
             return ERR_DENIED;
-        e = begin(part, part->default_business, call, &caps);
+        e = begin(part, part->default_business, call, &caps, false);
     } else {
         for (e = part->entries; e; e = e->next)
             if (e->token[0] && crypto_equal(str_of(e->token), token))
@@ -494,22 +520,7 @@ static enum err on_stream(void *host, struct loop *l, struct str token,
 static void on_stream_ended(void *host, struct loop *l, struct str carrier_id,
                             channel_answer_fn *answer, void *answer_ctx)
 {
-    struct host_part *part = part_of(host, l);
-    struct channel_answer a = {.verdict = CHANNEL_HANGUP};
-    const struct host_entry *e = host_find_carrier(part, carrier_id);
-    const struct host_aftermath *after = part->aftermath;
-    while (after && !str_eq(str_of(after->carrier_id), carrier_id))
-        after = after->next;
-    if (after) {
-        a.verdict = after->verdict;
-        a.number = str_of(after->number);
-    } else if (e && session_verdict(e->session) == CHANNEL_TRANSFER) {
-        a.verdict = CHANNEL_TRANSFER;
-        a.number = session_transfer_number(e->session);
-    } else {
-        a.text = STR("I am sorry, we were cut off. Please call again. Goodbye.");
-    }
-    answer(answer_ctx, &a);
+    host_asked(part_of(host, l), carrier_id, answer, answer_ctx);
 }
 
 const struct channel_host *host_channel_host(void)

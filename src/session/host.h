@@ -66,6 +66,7 @@ struct host_env {
 };
 
 struct host;
+struct past_hold;
 
 enum err host_open(struct host **out, const struct host_env *env,
                    struct err_detail *detail) MUST_CHECK;
@@ -75,6 +76,27 @@ void host_close(struct host *h);
 enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detail) MUST_CHECK;
 /* Ends every call of the loop ("shutdown"), closes the journal, then on_closed from the loop. */
 void host_part_close(struct host *h, struct loop *l, loop_fn *on_closed, void *ctx);
+
+/* -- calls that outlived their process; see recover.h -- */
+
+/* Before the loops run: calls of dead processes may turn up, and who asks for one waits. */
+void host_recovery_begins(struct host *h);
+/* One that may be resumed. The host owns all but the strings. Any thread; waits for room in a
+ * mailbox. */
+struct host_revival {
+    struct call *call;        /* its state at lost_us */
+    struct past_hold *before; /* its record, of which `sequence` comes next */
+    uint32_t sequence;
+    int64_t lost_us;
+    struct str config;     /* JSON, as in the head of its journal */
+    struct str carrier_id; /* not empty */
+};
+void host_revive(struct host *h, const struct host_revival *r);
+/* One that had ended: what its carrier is to be told should it ask. Any thread, as before. */
+void host_remember(struct host *h, struct str carrier_id, enum channel_verdict verdict,
+                   struct str number);
+/* No more of either. Any thread. */
+void host_recovery_ends(struct host *h);
 
 const struct channel_host *host_channel_host(void); /* its ctx is the struct host */
 

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "net/owner.h"
 #include "session/breaker.h"
@@ -64,6 +65,7 @@ struct host_part {
     struct host_entry *entries;
     struct host_aftermath *aftermath;
     char owner[OWNER_TEXT_BYTES];
+    struct host_question *questions; /* wait for recovery */
     uint64_t next_call;
     /* the business of streams without a token, read once */
     struct store_req *default_business;
@@ -73,8 +75,23 @@ struct host_part {
     void *on_closed_ctx;
 };
 
+/* A carrier asks about a call that this loop does not know. */
+struct host_question {
+    struct host_question *next;
+    struct host *host;
+    struct loop *asker, *home; /* where the request came in, and where such a call would be */
+    char carrier_id[64];
+    channel_answer_fn *answer;
+    void *answer_ctx;
+    /* the answer, on its way to the asker */
+    struct channel_answer said;
+    char token[TOKEN_TEXT], number[32], owner[OWNER_TEXT_BYTES];
+};
+
 struct host {
     struct host_env env;
+    char boot[CLOCK_BOOT_ID_BYTES];
+    _Atomic bool recovering;                 /* calls of dead processes may still turn up */
     struct loop *loops[LOOP_COUNT_MAX];      /* fixed before any of them runs */
     struct host_part *parts[LOOP_COUNT_MAX]; /* each touched by its own loop alone */
     pthread_mutex_t health_lock;             /* guards the next line: counters are asked anywhere */
@@ -119,6 +136,23 @@ void host_on_status(void *host, struct loop *l, struct str carrier_id, struct st
 /* session.c */
 void session_scratch_init(struct session_scratch *x);
 void session_scratch_fini(struct session_scratch *x);
+
+/* -- host.c, for resume.c -- */
+struct host_entry *host_find_carrier(struct host_part *part, struct str carrier_id);
+/* A new one-time token. */
+void host_draw_token(struct host_entry *e);
+/* What was remembered of a call that has ended; false when nothing is. */
+bool host_answer_ended(struct host_part *part, struct str carrier_id, struct channel_answer *out);
+
+void host_remember_ended(struct host_part *part, struct str carrier_id,
+                         enum channel_verdict verdict, struct str number);
+
+/* -- resume.c -- */
+/* The Connect action asks: a call that lost its line is given a new one. */
+void host_asked(struct host_part *part, struct str carrier_id, channel_answer_fn *answer,
+                void *answer_ctx);
+/* No call turns up any more: whoever still waits is told so. */
+void host_questions_over(struct host_part *part);
 
 /* A session frees itself: forgets it and remembers what the carrier may still ask. */
 void host_session_gone(struct host_part *part, struct session *s);

@@ -144,6 +144,16 @@ static void store_turn(struct session *s, const struct call_item *item)
         env->observer->on_turn(env->observer_ctx, s->id, item);
 }
 
+void session_store_again(struct session *s)
+{
+    for (const struct call_item *i = call_items(s->call); i; i = i->next) {
+        if (!i->stored)
+            continue;
+        struct turn_row row = turn_row_of(s->call, i, s->id);
+        submit(s, store_req_turn_put(&row));
+    }
+}
+
 static void store_tool(struct session *s, const struct call_fx *fx)
 {
     char run[24];

@@ -1,138 +1,310 @@
 #include "session/recover.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/js.h"
+#include "base/limits.h"
 #include "base/log.h"
-#include "journal/journal.h"
+#include "journal/past.h"
 #include "journal/replay.h"
 #include "session/turn_row.h"
 
 enum { RECOVER_PATH_BYTES = 4352 };
 
-struct work {
+struct recovery {
+    struct host *host;
     struct store *store;
-    size_t calls;
-    enum err err;
+    char journal_dir[RECOVER_PATH_BYTES];
+    char boot[CLOCK_BOOT_ID_BYTES];
+    int64_t start_us, start_wall_ms;
+    struct past *past;
+    size_t revived, closed;
+    pthread_t thread;
+    _Atomic bool stop;
 };
 
-static void store(struct work *w, struct store_req *r, const char *call_id, const char *what)
+/* What the head of a call's record says. */
+struct head {
+    json_t *json;
+    struct str carrier_id, transfer_number;
+    int64_t window_us;
+    bool this_boot;
+};
+
+static bool read_head(struct head *h, struct str text, const char *boot)
 {
-    enum err err = store_run(w->store, r);
-    if (err != OK) {
-        LOG_ERROR(call_id, "recover.not_stored", "what=%s err=%s detail=\"%s\"", what,
-                  err_name(err), r->detail.text);
-        w->err = err;
+    *h = (struct head){0};
+    if (js_parse(text, &h->json, NULL) != OK)
+        return false;
+    const json_t *config = js_get(h->json, "config");
+    struct str at = js_get_str(h->json, "boot");
+    h->carrier_id = js_get_str(config, "carrierId");
+    h->transfer_number = js_get_str(config, "transferNumber");
+    h->window_us = js_get_int(config, "resumeWindowMs", 0) * 1000;
+    h->this_boot = boot[0] && str_eq(at, str_of(boot));
+    return true;
+}
+
+static bool replay_call(struct replay *replay, const struct past_call *call)
+{
+    struct buf bytes;
+    struct err_detail why = {""};
+    buf_init(&bytes, JOURNAL_REPLAY_BYTES_MAX);
+    *replay = (struct replay){0};
+    enum err err = past_read(call, &bytes, &why);
+    if (err == OK) {
+        struct journal_reader *reader = journal_reader_new(buf_str(&bytes));
+        err = replay_run(replay, reader, false, &why);
+        journal_reader_close(reader);
     }
-    store_req_free(r);
+    buf_fini(&bytes);
+    if (err != OK)
+        LOG_ERROR(call->id, "recover.no_replay", "why=\"%s\"", why.text);
+    return err == OK;
 }
 
-static const char *base_name(const char *path)
+/* -- calls that go on -- */
+
+static bool resumable(const struct past_call *call, const struct head *h)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
+    return !call->gap && call->end.p == NULL && h->this_boot && h->carrier_id.len &&
+           clock_mono_us() - call->last_at_us < h->window_us;
 }
 
-/* Ends the call where its journal ends and stores every turn; those that are there already are
+static void revive(struct recovery *r, struct past_call *call, const struct head *h)
+{
+    struct replay replay;
+    bool good = replay_call(&replay, call) && !replay.incomplete && !call_ended(replay.call);
+    if (good) {
+        struct buf config;
+        buf_init(&config, CALL_EVENT_BYTES_MAX);
+        js_write(&config, js_get(h->json, "config"));
+        struct host_revival v = {.call = replay.call,
+                                 .before = past_hold(call),
+                                 .sequence = call->next_sequence,
+                                 .lost_us = call->last_at_us,
+                                 .config = buf_str(&config),
+                                 .carrier_id = h->carrier_id};
+        replay.call = NULL; /* the host's now */
+        host_revive(r->host, &v);
+        buf_fini(&config);
+        r->revived++;
+    }
+    replay_fini(&replay);
+}
+
+/* One that had ended right before: its carrier may not have asked yet. */
+static void remember(struct recovery *r, const struct past_call *call, const struct head *h)
+{
+    struct replay replay;
+    bool recent = h->this_boot && h->carrier_id.len && call->end.p &&
+                  clock_mono_us() - call->last_at_us < (int64_t)SESSION_AFTERMATH_MS * 1000;
+    if (!recent)
+        return;
+    if (replay_call(&replay, call)) {
+        bool moved = call_transfers(replay.call);
+        host_remember(r->host, h->carrier_id, moved ? CHANNEL_TRANSFER : CHANNEL_HANGUP,
+                      moved ? h->transfer_number : STR_NONE);
+    }
+    replay_fini(&replay);
+}
+
+/* Those that somebody waits for come first. */
+static void find_waiting(struct recovery *r)
+{
+    for (size_t i = 0; i < past_count(r->past) && !atomic_load(&r->stop); i++) {
+        struct past_call *call = past_at(r->past, i);
+        struct head h;
+        if (call->alive || !read_head(&h, call->head, r->boot))
+            continue;
+        if (!call->filed && resumable(call, &h))
+            revive(r, call, &h);
+        else
+            remember(r, call, &h);
+        json_decref(h.json);
+    }
+}
+
+/* -- calls that are over -- */
+
+static bool store(struct recovery *r, struct store_req *req, const char *call_id, const char *what)
+{
+    enum err err = store_run(r->store, req);
+    if (err != OK)
+        LOG_ERROR(call_id, "recover.not_stored", "what=%s err=%s detail=\"%s\"", what,
+                  err_name(err), req->detail.text);
+    store_req_free(req);
+    return err == OK;
+}
+
+/* Ends the call where its record ends and stores every turn; those that are there already are
  * replaced by the same. */
-static void finish(struct work *w, const struct journal_recovered *rec, struct replay *replay)
+static void finish(struct recovery *r, const char *call_id, struct str head, int64_t last_at_us,
+                   struct replay *replay)
 {
     struct call_input in = {
-        .type = CALL_IN_HANGUP, .at_us = rec->last_at_us, .text = STR("server restarted")};
+        .type = CALL_IN_HANGUP, .at_us = last_at_us, .text = STR("server restarted")};
     (void)call_step(replay->call, &in); /* no effect on a call whose end was recorded */
     for (const struct call_item *i = call_items(replay->call); i; i = i->next) {
-        struct turn_row row = turn_row_of(replay->call, i, rec->call_id);
-        store(w, store_req_turn_put(&row), rec->call_id, "turn");
+        struct turn_row row = turn_row_of(replay->call, i, call_id);
+        (void)store(r, store_req_turn_put(&row), call_id, "turn");
     }
-    json_t *head = NULL;
+    json_t *json = NULL;
     int64_t ended_at_ms = 0;
-    if (js_parse(rec->head, &head, NULL) == OK) {
-        ended_at_ms = js_get_int(head, "wallMs", 0) +
-                      (rec->last_at_us - js_get_int(head, "anchorUs", 0)) / 1000;
-        json_decref(head);
+    if (js_parse(head, &json, NULL) == OK) {
+        ended_at_ms =
+            js_get_int(json, "wallMs", 0) + (last_at_us - js_get_int(json, "anchorUs", 0)) / 1000;
+        json_decref(json);
     }
+    char file[JOURNAL_ID_BYTES_MAX + 8];
+    snprintf(file, sizeof(file), "%s.jrn", call_id);
     struct call_stats stats = call_stats(replay->call);
-    struct call_row row =
-        end_row_of(replay->call, &stats, rec->call_id, base_name(rec->path), ended_at_ms);
+    struct call_row row = end_row_of(replay->call, &stats, call_id, file, ended_at_ms);
     if (stats.end_reason.len == 0)
         row.end_reason = STR("server restarted");
-    store(w, store_req_call_update(&row, CALL_SET_FINISH | CALL_SET_ENGINE), rec->call_id, "call");
+    (void)store(r, store_req_call_update(&row, CALL_SET_FINISH | CALL_SET_ENGINE), call_id, "call");
+    r->closed++;
 }
 
-static void on_recovered(void *ctx, const struct journal_recovered *rec)
+static void close_calls(struct recovery *r)
 {
-    struct work *w = ctx;
-    struct err_detail why = {""};
-    struct journal_reader *reader;
-    struct replay replay;
-    w->calls++;
-    LOG_INFO(rec->call_id, "recover.call", "complete=%d journal=%s", rec->end.p != NULL,
-             base_name(rec->path));
-    if (journal_reader_open(&reader, rec->path, &why) != OK) {
-        LOG_ERROR(rec->call_id, "recover.unreadable", "why=\"%s\"", why.text);
-        return;
+    for (size_t i = 0; i < past_count(r->past) && !atomic_load(&r->stop); i++) {
+        struct past_call *call = past_at(r->past, i);
+        struct err_detail why;
+        struct replay replay;
+        if (call->alive || call->filed || call->done)
+            continue;
+        LOG_INFO(call->id, "recover.call", "complete=%d", call->end.p != NULL);
+        if (replay_call(&replay, call))
+            finish(r, call->id, call->head, call->last_at_us, &replay);
+        replay_fini(&replay);
+        if (past_file(r->past, call, &why) != OK)
+            LOG_ERROR(call->id, "recover.not_filed", "why=\"%s\" next=\"tried at the next start\"",
+                      why.text);
     }
-    if (replay_run(&replay, reader, false, &why) == OK)
-        finish(w, rec, &replay);
-    else
-        LOG_ERROR(rec->call_id, "recover.no_replay", "why=\"%s\"", why.text);
-    replay_fini(&replay);
-    journal_reader_close(reader);
 }
 
 /* A call whose own journal was finished, but the crash came before the store knew. */
-static bool recover_finished(struct work *w, const char *journal_dir, const char *call_id)
+static bool close_filed(struct recovery *r, const char *call_id)
 {
-    char path[RECOVER_PATH_BYTES];
+    char path[RECOVER_PATH_BYTES + JOURNAL_ID_BYTES_MAX + 8];
     struct journal_reader *reader;
-    struct journal_record r;
-    struct journal_recovered rec = {.call_id = call_id, .path = path};
+    struct journal_record record;
     struct err_detail why;
-    snprintf(path, sizeof(path), "%s/%s.jrn", journal_dir, call_id);
+    struct replay replay;
+    struct str head = STR_NONE;
+    int64_t last_at_us = 0;
+    snprintf(path, sizeof(path), "%s/%s.jrn", r->journal_dir, call_id);
     if (journal_reader_open(&reader, path, &why) != OK)
         return false;
-    while (journal_reader_next(reader, &r, &why) == OK) {
-        rec.last_at_us = r.at_us;
-        if (r.type == JOURNAL_HEAD)
-            rec.head = r.payload;
+    while (journal_reader_next(reader, &record, &why) == OK) {
+        last_at_us = record.at_us;
+        if (record.type == JOURNAL_HEAD)
+            head = record.payload;
     }
-    on_recovered(w, &rec);
+    if (replay_run(&replay, reader, false, &why) == OK)
+        finish(r, call_id, head, last_at_us, &replay);
+    else
+        LOG_ERROR(call_id, "recover.no_replay", "why=\"%s\"", why.text);
+    replay_fini(&replay);
     journal_reader_close(reader);
     return true;
 }
 
-/* Rows without an end that no segment knows of. */
-static void close_rest(struct work *w, const char *journal_dir)
+/* Whether a process is at it, this one or another. */
+static bool somebodys(struct recovery *r, const struct call_row *row, bool *others)
 {
-    struct store_req *r = store_req_calls_open();
-    size_t count = store_run(w->store, r) == OK ? r->calls_count : 0;
-    for (size_t i = 0; i < count; i++) {
-        if (recover_finished(w, journal_dir, r->calls[i].id.p))
-            continue;
-        /* The crash came before the first flush: nothing was said yet. */
-        struct call_row row = {.id = r->calls[i].id,
-                               .status = STR("failed"),
-                               .end_reason = STR("server restarted"),
-                               .ended_at_ms = r->calls[i].started_at_ms};
-        store(w,
-              store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON),
-              row.id.p, "call");
-        w->calls++;
+    bool found = false;
+    *others = false;
+    for (size_t i = 0; i < past_count(r->past); i++) {
+        const struct past_call *call = past_at(r->past, i);
+        *others |= call->alive;
+        found |= (call->alive || call->done) && str_eq(str_of(call->id), row->id);
     }
-    store_req_free(r);
+    return found;
 }
 
-enum err recover_calls(struct store *store, const char *journal_dir, size_t *calls,
-                       struct err_detail *detail)
+/* Rows without an end that no segment knows of. */
+static void close_rest(struct recovery *r)
 {
-    struct work w = {.store = store};
-    enum err err = journal_recover(journal_dir, on_recovered, &w, detail);
-    if (err != OK)
-        return err;
-    close_rest(&w, journal_dir);
-    *calls = w.calls;
-    if (w.err != OK)
-        return err_explain(detail, ERR_IO, "recovered calls could not be stored; see the log");
+    struct store_req *open = store_req_calls_open();
+    size_t count = store_run(r->store, open) == OK ? open->calls_count : 0;
+    for (size_t i = 0; i < count && !atomic_load(&r->stop); i++) {
+        const struct call_row *at = &open->calls[i];
+        bool others;
+        if (somebodys(r, at, &others))
+            continue;
+        /* A call of this process, or one so young that its process had not flushed it yet. */
+        int64_t since_ms = r->start_wall_ms - (others ? SESSION_UNFLUSHED_MS : 0);
+        if (at->started_at_ms >= since_ms || close_filed(r, at->id.p))
+            continue;
+        /* The crash came before the first flush: nothing was said yet. */
+        struct call_row row = {.id = at->id,
+                               .status = STR("failed"),
+                               .end_reason = STR("server restarted"),
+                               .ended_at_ms = at->started_at_ms};
+        (void)store(
+            r, store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON),
+            row.id.p, "call");
+        r->closed++;
+    }
+    store_req_free(open);
+}
+
+static int64_t since_ms(const struct recovery *r)
+{
+    return (clock_mono_us() - r->start_us) / 1000;
+}
+
+static void *run(void *ctx)
+{
+    struct recovery *r = ctx;
+    struct err_detail why;
+    if (past_open(&r->past, r->journal_dir, false, &why) != OK) {
+        LOG_ERROR(NULL, "recover.unreadable", "why=\"%s\" next=\"tried at the next start\"",
+                  why.text);
+        r->past = NULL;
+        host_recovery_ends(r->host);
+        return NULL;
+    }
+    find_waiting(r);
+    host_recovery_ends(r->host);
+    int64_t revived_ms = since_ms(r);
+    close_calls(r);
+    close_rest(r);
+    past_close(r->past);
+    if (r->revived || r->closed)
+        LOG_INFO(NULL, "server.recovered", "calls=%zu resumable=%zu ms=%lld all_ms=%lld",
+                 r->revived + r->closed, r->revived, (long long)revived_ms, (long long)since_ms(r));
+    return NULL;
+}
+
+enum err recovery_start(struct recovery **out, struct host *h, struct store *store,
+                        const char *journal_dir, struct err_detail *detail)
+{
+    struct recovery *r = mem_zalloc(sizeof(*r));
+    *r = (struct recovery){
+        .host = h, .store = store, .start_us = clock_mono_us(), .start_wall_ms = clock_wall_ms()};
+    clock_boot_id(r->boot);
+    snprintf(r->journal_dir, sizeof(r->journal_dir), "%s", journal_dir);
+    host_recovery_begins(h);
+    if (pthread_create(&r->thread, NULL, run, r) != 0) {
+        mem_free(r);
+        return err_explain(detail, ERR_IO, "cannot start the thread of the recovery");
+    }
+    *out = r;
     return OK;
+}
+
+void recovery_stop(struct recovery *r)
+{
+    if (!r)
+        return;
+    atomic_store(&r->stop, true);
+    pthread_join(r->thread, NULL);
+    mem_free(r);
 }

@@ -1,11 +1,16 @@
 /*
- * recover.h - closing the calls that a crash left open.
+ * recover.h - the calls that a crash left open: resumed where their carrier may still ask, closed
+ * otherwise.
  *
- * The journal has every input up to the last flush. Feeding them to the call core again, and then
- * the word that the server was restarted, gives every turn its final form, also of the sentence
- * that was being said; the store is brought up to it.
+ * The journal has every input up to the last flush. Fed to the call core again they give the call
+ * as it was. One that was cut off less than its resume window ago goes on in this process: it waits
+ * for its carrier's question (host_revive). For all others the word that the server was restarted
+ * gives every turn its final form, also of the sentence that was being said; the store is brought
+ * up to it.
  *
- *   Thread   blocks on files and the store: before the loops run.
+ *   Lifetime  recovery_start before the loops run, recovery_stop before the store and the loops are
+ *             closed.
+ *   Thread    the main thread; the work is done on a thread of its own, behind the listeners.
  */
 #ifndef SESSION_RECOVER_H
 #define SESSION_RECOVER_H
@@ -13,12 +18,16 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "session/host.h"
 #include "store/store.h"
 
-/* Recovers every call in `journal_dir`, closes it in the store with end reason "server restarted",
- * and closes rows the journal knows nothing of. *calls receives how many were closed. ERR_IO with a
- * sentence when journals or store cannot be written. */
-enum err recover_calls(struct store *store, const char *journal_dir, size_t *calls,
-                       struct err_detail *detail) MUST_CHECK;
+struct recovery;
+
+/* Calls end with end reason "server restarted"; so do rows the journal knows nothing of. What
+ * cannot be read or written is logged and stays for the next start. */
+enum err recovery_start(struct recovery **out, struct host *h, struct store *store,
+                        const char *journal_dir, struct err_detail *detail) MUST_CHECK;
+/* Lets the call at hand be finished, leaves the rest for the next start. NULL-safe. */
+void recovery_stop(struct recovery *r);
 
 #endif

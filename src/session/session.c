@@ -70,7 +70,8 @@ static void append_effects(struct session *s, int64_t at_us, const struct call_e
 
 static void step(struct session *s, struct call_input *in)
 {
-    in->at_us = loop_now_us(s->part->loop);
+    if (in->at_us == 0) /* not so what is fed after the fact: that the process had died */
+        in->at_us = loop_now_us(s->part->loop);
     append_input(s, in);
     struct call_effects effects = call_step(s->call, in);
     append_effects(s, in->at_us, &effects);
@@ -139,31 +140,48 @@ void session_arm_timer(struct session *s)
 
 /* -- the channel's events -- */
 
+/* What comes of a stream that was let go of is nothing to the call any more. */
+static void feed_slot(struct channel_slot *slot, struct call_input *in)
+{
+    if (!slot->let_go)
+        session_feed(slot->session, in);
+}
+
 static void on_audio(void *ctx, struct str payload, uint32_t len, uint32_t timestamp_ms)
 {
     struct call_input in = {
         .type = CALL_IN_AUDIO, .number = timestamp_ms, .audio_len = len, .audio = payload};
-    session_feed(ctx, &in);
+    feed_slot(ctx, &in);
 }
 
 static void on_mark(void *ctx, uint32_t number)
 {
     struct call_input in = {.type = CALL_IN_MARK, .number = number};
-    session_feed(ctx, &in);
+    feed_slot(ctx, &in);
 }
 
 static void on_dtmf(void *ctx, char digit)
 {
     struct call_input in = {.type = CALL_IN_DTMF, .number = (uint32_t)(unsigned char)digit};
-    session_feed(ctx, &in);
+    feed_slot(ctx, &in);
 }
 
 static void on_channel_closed(void *ctx, struct str reason)
 {
-    struct session *s = ctx;
-    s->channel = NULL;
-    struct call_input in = {.type = CALL_IN_HANGUP, .text = reason};
-    session_feed(s, &in);
+    struct channel_slot *slot = ctx;
+    struct session *s = slot->session;
+    bool let_go = slot->let_go;
+    mem_free(slot);
+    if (!let_go) {
+        s->channel = NULL;
+        s->slot = NULL;
+        /* Only "stop" says that the caller or the carrier ended it. */
+        bool hangup = str_eq(reason, STR("stop"));
+        struct call_input in = {.type = hangup ? CALL_IN_HANGUP : CALL_IN_LOST,
+                                .number = hangup ? 0 : CALL_LOST_STREAM,
+                                .text = reason};
+        session_feed(s, &in);
+    }
     session_release(s);
 }
 
@@ -177,15 +195,40 @@ static const struct channel_events channel_events = {
 void session_attach(struct session *s, struct channel *ch, const struct channel_events **events,
                     void **events_ctx)
 {
-    ASSERT(!s->had_channel);
+    ASSERT(!s->channel && (!s->had_channel || call_lost(s->call)));
     s->channel = ch;
-    s->had_channel = true;
+    s->slot = mem_zalloc(sizeof(*s->slot));
+    s->slot->session = s;
     s->open++;
     *events = &channel_events;
-    *events_ctx = s;
-    session_answered(s);
+    *events_ctx = s->slot;
+    if (!s->had_channel)
+        session_answered(s);
+    s->had_channel = true;
     struct call_input in = {.type = CALL_IN_STREAM};
     session_feed(s, &in);
+}
+
+void session_stream_gone(struct session *s)
+{
+    if (!s->channel)
+        return;
+    s->open++;
+    struct channel *ch = s->channel;
+    s->slot->let_go = true;
+    s->slot = NULL;
+    s->channel = NULL;
+    channel_close(ch);
+    struct call_input in = {.type = CALL_IN_LOST,
+                            .number = CALL_LOST_STREAM,
+                            .text = STR("the carrier says that it has ended")};
+    session_feed(s, &in);
+    session_release(s);
+}
+
+bool session_waits(const struct session *s)
+{
+    return !s->ended && call_lost(s->call);
 }
 
 /* -- life -- */
@@ -197,10 +240,10 @@ static void write_head(struct session *s, struct buf *b)
     call_config_write(&config, &s->config);
     buf_printf(b,
                "{\"format\":1,\"build\":\"%s\",\"behaviour\":%d,\"callId\":\"%s\",\"number\":%llu,"
-               "\"wallMs\":%lld,\"anchorUs\":%lld,\"config\":",
+               "\"boot\":\"%s\",\"wallMs\":%lld,\"anchorUs\":%lld,\"config\":",
                CALLEE_VERSION, CALL_BEHAVIOUR_VERSION, s->id,
-               (unsigned long long)s->part->next_call, (long long)s->config.wall_ms,
-               (long long)s->config.anchor_us);
+               (unsigned long long)s->part->next_call, s->part->host->boot,
+               (long long)s->config.wall_ms, (long long)s->config.anchor_us);
     buf_put_str(b, buf_str(&config));
     buf_put_byte(b, '}');
     buf_fini(&config);
@@ -215,7 +258,7 @@ static void begin_journal(struct session *s)
     buf_fini(&head);
 }
 
-struct session *session_new(struct host_part *part, const struct call_config *config)
+static struct session *make(struct host_part *part, const struct call_config *config)
 {
     struct session *s = mem_zalloc(sizeof(*s));
     *s = (struct session){.part = part, .open = 1, .verdict = CHANNEL_HANGUP};
@@ -234,6 +277,12 @@ struct session *session_new(struct host_part *part, const struct call_config *co
     s->timer = loop_timer_new(part->loop, on_timer, s);
     coalesce_init(&s->coalesce, part->host->env.coalesce_ms,
                   s->config.vad_silence_ms + COALESCE_HANG_MS);
+    return s;
+}
+
+struct session *session_new(struct host_part *part, const struct call_config *config)
+{
+    struct session *s = make(part, config);
     s->call = call_new_lent(&s->config);
     call_share_scratch(s->call, part->scratch.call);
     if (!part->host->env.no_journal)
@@ -242,6 +291,37 @@ struct session *session_new(struct host_part *part, const struct call_config *co
     struct call_input in = {.type = CALL_IN_START};
     session_feed(s, &in);
     return s;
+}
+
+struct session *session_revive(struct host_part *part, const struct call_config *config,
+                               struct call *call, struct past_hold *before, uint32_t sequence,
+                               int64_t lost_us)
+{
+    struct session *s = make(part, config);
+    s->call = call;
+    call_share_scratch(call, part->scratch.call);
+    s->had_channel = call_answered(call);
+    s->journal = journal_call_resume(part->journal, s->id, before, sequence, lost_us);
+    for (int t = 1; t < CALL_TIMER_COUNT; t++)
+        s->timer_at[t] = call_timer_at(call, (enum call_timer)t);
+    if (call_transfers(call)) {
+        s->verdict = CHANNEL_TRANSFER;
+        (void)str_copy(s->transfer_number, sizeof(s->transfer_number),
+                       str_of(s->config.transfer_number));
+    }
+    session_store_again(s);
+    return s;
+}
+
+void session_process_died(struct session *s, int64_t lost_us)
+{
+    s->open++;
+    struct call_input in = {.type = CALL_IN_LOST,
+                            .at_us = lost_us,
+                            .number = CALL_LOST_PROCESS,
+                            .text = STR("server restarted")};
+    session_feed(s, &in);
+    session_release(s);
 }
 
 void session_release(struct session *s)

@@ -25,6 +25,19 @@ struct session *session_new(struct host_part *part, const struct call_config *co
 void session_attach(struct session *s, struct channel *ch, const struct channel_events **events,
                     void **events_ctx);
 
+/* The carrier says that the stream is over, whatever its connection looks like from here. */
+void session_stream_gone(struct session *s);
+/* The line is gone and a new stream, by session_attach, would resume the call. */
+bool session_waits(const struct session *s);
+
+/* A call that outlived its process: `call` is its state at `lost_us`, built from the record of
+ * which `before` is held and `sequence` comes next. Owns both. Not fed anything yet:
+ * session_process_died follows, once the host knows it. */
+struct session *session_revive(struct host_part *part, const struct call_config *config,
+                               struct call *call, struct past_hold *before, uint32_t sequence,
+                               int64_t lost_us);
+void session_process_died(struct session *s, int64_t lost_us);
+
 /* "hangup", "say ..." */
 void session_operator(struct session *s, const char *command);
 /* The carrier says that the call is over. */

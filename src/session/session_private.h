@@ -24,6 +24,12 @@ struct engine_link {
     char failure[200]; /* of an open that failed at once */
 };
 
+/* A stream of the carrier; the session may have let go of it before it says that it is closed. */
+struct channel_slot {
+    struct session *session;
+    bool let_go;
+};
+
 struct prompt_slot {
     struct session *session;
     struct prompt_slot *next;
@@ -48,6 +54,7 @@ struct session {
     char id[CALL_ID_TEXT];
     struct journal_call *journal; /* NULL: none is kept, or it has been given its end */
     struct channel *channel;
+    struct channel_slot *slot; /* of `channel` */
     bool had_channel;
     struct engine_link *link;
     struct engine_link *spare; /* made ready to take its place */
@@ -85,6 +92,8 @@ void session_caller_flush(struct session *s);
 void session_engines_detach(struct session *s);
 /* Writes the time of answering to the store. */
 void session_answered(struct session *s);
+/* Every turn that was final before the process died; the store may have missed the last. */
+void session_store_again(struct session *s);
 /* Something the session had opened is closed. */
 void session_release(struct session *s);
 /* on_guess of an engine; `ctx` is its engine_link. A guess changes nothing of the call: it is
