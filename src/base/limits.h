@@ -82,7 +82,8 @@
 #define STORE_SEARCH_TERMS_MAX      256        /* words and the words that may stand for them */
 #define STORE_SEARCH_WORD_BYTES_MAX 64         /* longer is no word */
 #define STORE_SEARCH_RESULTS_MAX    50
-#define STORE_VOCABULARY_MAX        500000 /* terms looked at for the nearest spelling */
+#define STORE_VOCABULARY_MAX        2000000      /* stems of a business; prose has 60,000 */
+#define STORE_KEEP_BYTES_MAX        (256u << 20) /* of businesses' stems in memory */
 
 /* -- businesses -- */
 #define BUSINESS_SPANS_MAX      4     /* morning, afternoon, evening, late */

@@ -42,6 +42,7 @@ enum err knowledge_search_run(struct store *s, struct str business_id, struct st
 struct knowledge_sentences {
     struct str *items; /* original spelling and punctuation */
     size_t count;
+    int64_t version; /* of the business's knowledge; 0 where cut from passages at hand */
 };
 
 /* All of a business's sentences, for a recogniser's language model, in `mem`; at most

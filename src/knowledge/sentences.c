@@ -24,7 +24,7 @@ void knowledge_cut_sentences(struct arena *mem, const struct passage *passages, 
         }
     }
     room = room < KNOWLEDGE_SENTENCES_MAX ? room : KNOWLEDGE_SENTENCES_MAX;
-    *out = (struct knowledge_sentences){arena_alloc(mem, (room + 1) * sizeof(struct str)), 0};
+    *out = (struct knowledge_sentences){.items = arena_alloc(mem, (room + 1) * sizeof(struct str))};
     /* Titles and questions of all passages come first: a very large business loses prose. */
     for (size_t i = 0; i < count; i++) {
         add(mem, out, passages[i].title);
@@ -39,8 +39,10 @@ enum err knowledge_vocabulary(struct store *s, struct str business_id, struct ar
 {
     struct store_req *r = store_req_passages_all(business_id);
     enum err e = store_run(s, r);
-    if (e == OK)
+    if (e == OK) {
         knowledge_cut_sentences(mem, r->passages, r->passages_count, out);
+        out->version = r->knowledge_version;
+    }
     store_req_free(r);
     return e;
 }

@@ -350,6 +350,7 @@ static struct host_entry *begin(struct host_part *part, const struct store_req *
     arena_init(&a, CALL_ARENA_BYTES_MAX);
     struct call_config config;
     host_call_config(part, &a, business, info, &config);
+    vocabs_note(part->vocabs, config.business_id, business->business.knowledge_version);
     char id[CALL_ID_TEXT];
     make_call_id(part, id, config.wall_ms);
     config.call_id = id;

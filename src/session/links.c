@@ -85,6 +85,7 @@ static void link_free(struct engine_link *link)
 {
     struct session *owner = link->owner;
     session_guess_drop(link);
+    vocabs_release(owner->part->vocabs, link->vocabulary);
     if (link->counted)
         atomic_fetch_sub(&owner->part->host->engine_calls[link->index], 1);
     mem_free(link);
@@ -128,6 +129,7 @@ static void on_vocabulary(void *ctx, const struct engine_vocabulary *vocabulary)
     struct engine_link *link = ctx;
     struct session *s = link->session;
     link->wait = NULL;
+    link->vocabulary = vocabulary;
     if (!s) { /* given up while its words were read */
         link_free(link);
         return;

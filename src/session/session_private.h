@@ -15,11 +15,12 @@ struct engine_link {
     struct session *session; /* NULL = detached: nothing of it is heard any more */
     struct session *owner;   /* for the count of what is open */
     struct engine *engine;
-    struct vocab_wait *wait; /* its vocabulary is being read */
-    uint32_t index;          /* in env.engines */
-    bool refused;            /* by us: says nothing of the engine */
-    struct tool_run *guess;  /* a tool that the engine may ask for, run beforehand */
-    bool counted;            /* against the engine's max_calls */
+    struct vocab_wait *wait;                    /* its vocabulary is being read */
+    const struct engine_vocabulary *vocabulary; /* held; may be NULL */
+    uint32_t index;                             /* in env.engines */
+    bool refused;                               /* by us: says nothing of the engine */
+    struct tool_run *guess; /* a tool that the engine may ask for, run beforehand */
+    bool counted;           /* against the engine's max_calls */
     unsigned bad_events;
     char failure[200]; /* of an open that failed at once */
 };

@@ -1,7 +1,10 @@
 #include "session/vocab.h"
 
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -13,12 +16,16 @@ struct entry {
     struct store *store;
     struct entry *next;
     char *business_id;
+    char *key; /* of the vocabulary: the business and its version */
     struct arena mem;
     struct knowledge_sentences sentences;
     struct engine_vocabulary vocabulary;
     enum err err;
     bool ready;
-    bool deferred; /* answer_waits is on its way */
+    bool deferred;  /* answer_waits is on its way */
+    bool answering; /* inside of answer_waits */
+    bool retired;   /* a newer one is read instead: goes when nobody holds it */
+    unsigned holders;
     struct vocab_wait *waits;
 };
 
@@ -51,8 +58,15 @@ static void entry_free(struct entry *e)
         mem_free(w);
     }
     arena_fini(&e->mem);
+    mem_free(e->key);
     mem_free(e->business_id);
     mem_free(e);
+}
+
+static void free_if_done(struct entry *e)
+{
+    if (e->retired && e->holders == 0 && !e->deferred && !e->answering)
+        entry_free(e);
 }
 
 void vocabs_close(struct vocabs *v)
@@ -80,12 +94,17 @@ static void answer_waits(void *ctx)
 {
     struct entry *e = ctx;
     e->deferred = false;
+    e->answering = true;
     while (e->waits) {
         struct vocab_wait *w = e->waits;
         e->waits = w->next;
-        w->done(w->ctx, e->vocabulary.count ? &e->vocabulary : NULL);
+        const struct engine_vocabulary *vocabulary = e->vocabulary.count ? &e->vocabulary : NULL;
+        e->holders += vocabulary != NULL;
+        w->done(w->ctx, vocabulary);
         mem_free(w);
     }
+    e->answering = false;
+    free_if_done(e);
 }
 
 static void on_read(struct worker_job *job)
@@ -96,12 +115,16 @@ static void on_read(struct worker_job *job)
         return;
     }
     e->ready = true;
-    if (e->err == OK)
+    if (e->err == OK) {
+        size_t size = strlen(e->business_id) + 24;
+        e->key = mem_alloc(size);
+        snprintf(e->key, size, "%s@%lld", e->business_id, (long long)e->sentences.version);
         e->vocabulary = (struct engine_vocabulary){
-            .sentences = e->sentences.items, .count = e->sentences.count, .key = e->business_id};
-    else
+            .sentences = e->sentences.items, .count = e->sentences.count, .key = e->key};
+    } else {
         LOG_WARN(NULL, "vocabulary.unreadable", "business=%s err=%s", e->business_id,
                  err_name(e->err));
+    }
     answer_waits(e);
 }
 
@@ -136,4 +159,30 @@ struct vocab_wait *vocabs_get(struct vocabs *v, const char *business_id, vocab_d
         loop_defer(v->loop, answer_waits, e);
     }
     return w;
+}
+
+void vocabs_release(struct vocabs *v, const struct engine_vocabulary *vocabulary)
+{
+    loop_assert_thread(v->loop);
+    if (!vocabulary)
+        return;
+    size_t at = offsetof(struct entry, vocabulary);
+    struct entry *e = (struct entry *)(uintptr_t)((const char *)vocabulary - at);
+    ASSERT(e->holders > 0);
+    e->holders--;
+    free_if_done(e);
+}
+
+void vocabs_note(struct vocabs *v, const char *business_id, int64_t version)
+{
+    struct entry **at = &v->entries;
+    while (*at && strcmp((*at)->business_id, business_id) != 0)
+        at = &(*at)->next;
+    struct entry *e = *at;
+    if (!e || !e->ready || e->sentences.version >= version)
+        return;
+    *at = e->next;
+    v->count--;
+    e->retired = true;
+    free_if_done(e);
 }

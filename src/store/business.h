@@ -40,6 +40,7 @@ struct business {
     struct str time_zone;
     bool is_active;
     int64_t created_at_ms;
+    int64_t knowledge_version; /* another after each change of its passages; the store's to write */
 };
 
 /* One setting as stored. */

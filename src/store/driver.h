@@ -12,14 +12,16 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "store/keep.h"
 #include "store/store.h"
 
 struct store_conn; /* the driver's */
 
 struct store_driver {
     const char *name;
-    /* A connection that may write creates and migrates the database first. */
-    enum err (*open)(const char *path, bool writer, struct store_conn **out,
+    /* A connection that may write creates and migrates the database first. `keep`: what all reading
+     * connections share; it outlives them. */
+    enum err (*open)(const char *path, bool writer, struct keep *keep, struct store_conn **out,
                      struct err_detail *detail);
     void (*close)(struct store_conn *c); /* NULL-safe */
     enum err (*begin)(struct store_conn *c, struct err_detail *detail);

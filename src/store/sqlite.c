@@ -179,10 +179,11 @@ static void conn_close(struct store_conn *c)
     mem_free(c);
 }
 
-static enum err conn_open(const char *path, bool writer, struct store_conn **out,
+static enum err conn_open(const char *path, bool writer, struct keep *keep, struct store_conn **out,
                           struct err_detail *detail)
 {
     struct store_conn *c = mem_zalloc(sizeof(*c));
+    c->keep = keep;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0);
     int code = sqlite3_open_v2(path, &c->db, flags, NULL);
     enum err e = code == SQLITE_OK ? OK : explain(c, code, detail);

@@ -25,6 +25,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/keep.h"
 #include "store/store.h"
 
 enum { SQL_CACHE_MAX = 64 };
@@ -38,6 +39,7 @@ struct store_conn {
     } cache[SQL_CACHE_MAX];
     Fts5Tokenizer *stemmer; /* the index's own */
     fts5_tokenizer stemmer_methods;
+    struct keep *keep; /* the store's; NULL for the writer, which does not search */
 };
 
 struct sql {
@@ -78,6 +80,9 @@ enum err sqlite_migrate(struct store_conn *c, struct err_detail *detail);
 /* A business's number in table names; ERR_NOTFOUND. */
 enum err sqlite_business_n(struct store_conn *c, struct str id, int64_t *n,
                            struct err_detail *detail);
+/* The same, and the version of its knowledge: another one after each change of its passages. */
+enum err sqlite_business_version(struct store_conn *c, struct str id, int64_t *n, int64_t *version,
+                                 struct err_detail *detail);
 /* Search tables of a new business. */
 enum err sqlite_search_create(struct store_conn *c, int64_t n, struct err_detail *detail);
 

@@ -3,22 +3,33 @@
 #include "base/limits.h"
 #include "store/sqlite.h"
 
-enum err sqlite_business_n(struct store_conn *c, struct str id, int64_t *n,
-                           struct err_detail *detail)
+enum err sqlite_business_version(struct store_conn *c, struct str id, int64_t *n, int64_t *version,
+                                 struct err_detail *detail)
 {
     struct sql q;
-    sql_begin(&q, c, "SELECT n FROM business WHERE id = ?");
+    sql_begin(&q, c, "SELECT n, knowledge_version FROM business WHERE id = ?");
     sql_text(&q, id);
     bool found = sql_row(&q);
-    if (found)
+    if (found) {
         *n = sql_get_int(&q, 0);
+        *version = sql_get_int(&q, 1);
+    }
     enum err e = sql_end(&q, detail);
     if (e == OK && !found)
         e = err_explain(detail, ERR_NOTFOUND, "no such business");
     return e;
 }
 
-#define BUSINESS_COLUMNS "b.id, b.slug, b.name, b.domain, b.time_zone, b.is_active, b.created_at"
+enum err sqlite_business_n(struct store_conn *c, struct str id, int64_t *n,
+                           struct err_detail *detail)
+{
+    int64_t version;
+    return sqlite_business_version(c, id, n, &version, detail);
+}
+
+#define BUSINESS_COLUMNS                                                       \
+    "b.id, b.slug, b.name, b.domain, b.time_zone, b.is_active, b.created_at, " \
+    "b.knowledge_version"
 
 static void read_business(struct sql *q, struct arena *mem, struct business *b)
 {
@@ -30,6 +41,7 @@ static void read_business(struct sql *q, struct arena *mem, struct business *b)
         .time_zone = sql_get_text(q, 4, mem),
         .is_active = sql_get_int(q, 5) != 0,
         .created_at_ms = sql_get_int(q, 6),
+        .knowledge_version = sql_get_int(q, 7),
     };
 }
 

@@ -18,10 +18,17 @@ static enum err drop_document(struct store_conn *c, int64_t n, struct str busine
              "WHERE business_id = ? AND document_id = ?",
              (long long)n, (long long)n);
     struct sql q;
+    sql_begin(&q, c,
+              "UPDATE business SET knowledge_version = "
+              "(SELECT max(knowledge_version) + 1 FROM business) WHERE id = ?");
+    sql_text(&q, business);
+    enum err e = sql_run(&q, detail);
+    if (e != OK)
+        return e;
     sql_begin_once(&q, c, text);
     sql_text(&q, business);
     sql_text(&q, document);
-    enum err e = sql_run(&q, detail);
+    e = sql_run(&q, detail);
     if (e != OK)
         return e;
     sql_begin(&q, c, "DELETE FROM knowledge_document WHERE business_id = ? AND id = ?");
@@ -108,6 +115,10 @@ enum err sqlite_document_delete(struct store_conn *c, struct store_req *r)
 enum err sqlite_passages_all(struct store_conn *c, struct store_req *r)
 {
     struct sql q;
+    int64_t n;
+    enum err e = sqlite_business_version(c, r->business_id, &n, &r->knowledge_version, &r->detail);
+    if (e != OK && e != ERR_NOTFOUND) /* nobody has no passages */
+        return e;
     sql_begin(&q, c,
               "SELECT id, business_id, document_id, title, content, category, questions, metadata, "
               "position, created_at, external_id FROM passage WHERE business_id = ? "

@@ -1,14 +1,9 @@
 #include "store/sqlite_rank.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-enum {
-    SQL_MAX = 256,
-    STEMS_MAX = 400, /* different ones of a passage that are looked at */
-    MEMO_MAX = 512
-};
+enum { STEMS_MAX = 400 }; /* different ones of a passage that are looked at */
 /* Chosen on questions nobody had written into the passages. */
 #define WEAK_STRENGTH   0.6 /* of another word for a word */
 #define UNKNOWN_WEIGHT  1.0 /* of a word the business has never used */
@@ -17,7 +12,7 @@ enum {
 
 bool search_stem_eq(const struct stem *a, const char *text, size_t len)
 {
-    return a->len == len && memcmp(a->text, text, len) == 0;
+    return a->len == len && a->text[0] == text[0] && memcmp(a->text, text, len) == 0;
 }
 
 /* -- how much of the question a passage answers -- */
@@ -52,13 +47,18 @@ static void collect(struct store_conn *c, struct str text, struct stems *s)
                                  collect_token);
 }
 
-static bool has_stem(const struct stems *s, const struct stem *stem)
+static bool has_term(const struct stems *s, struct str term)
 {
     for (size_t i = 0; i < s->count; i++) {
-        if (search_stem_eq(stem, s->items[i].text, s->items[i].len))
+        if (search_stem_eq(&s->items[i], term.p, term.len))
             return true;
     }
     return false;
+}
+
+static bool has_stem(const struct stems *s, const struct stem *stem)
+{
+    return has_term(s, str_n(stem->text, stem->len));
 }
 
 /* How well a text speaks of the word: itself, a near spelling, another word for it, or not. */
@@ -67,7 +67,7 @@ static double strength(const struct word *w, const struct word *end, const struc
     if (w->known && has_stem(s, &w->stem))
         return 1;
     for (size_t j = 0; j < w->near_count; j++) {
-        if (has_stem(s, &w->near[j].stem))
+        if (has_term(s, w->near[j].term))
             return w->near[j].dice;
     }
     for (const struct word *other = w + 1; other < end && other->weak; other++) {
@@ -94,49 +94,22 @@ static void count_matches(struct store_conn *c, const struct word *words, size_t
 
 /* -- which of a passage's own questions is like the one asked -- */
 
-struct memo {
-    struct stem stem;
-    double idf;
-};
-
 struct asking {
     struct store_conn *c;
-    int64_t n;
+    const struct lexicon *lexicon;
     const struct word *words;
     size_t count;
-    double passages; /* how many the business has */
-    struct memo *memo;
-    size_t memo_count;
     struct stems stems;
 };
 
 static double idf_of(const struct asking *a, int64_t docs)
 {
-    return log((a->passages + 1) / ((double)docs + 0.5));
+    return log(((double)lexicon_passages(a->lexicon) + 1) / ((double)docs + 0.5));
 }
 
-static double stem_idf(struct asking *a, const struct stem *stem)
+static double stem_idf(const struct asking *a, const struct stem *stem)
 {
-    for (size_t i = 0; i < a->memo_count; i++) {
-        if (search_stem_eq(&a->memo[i].stem, stem->text, stem->len))
-            return a->memo[i].idf;
-    }
-    char text[SQL_MAX];
-    struct sql q;
-    struct err_detail detail;
-    int64_t docs = 0;
-    snprintf(text, sizeof(text), "SELECT doc FROM passage_vocab_%lld WHERE term = ?",
-             (long long)a->n);
-    sql_begin_once(&q, a->c, text);
-    sql_text(&q, str_n(stem->text, stem->len));
-    if (sql_row(&q))
-        docs = sql_get_int(&q, 0);
-    if (sql_end(&q, &detail) != OK)
-        docs = 0;
-    double idf = idf_of(a, docs);
-    if (a->memo_count < MEMO_MAX)
-        a->memo[a->memo_count++] = (struct memo){*stem, idf};
-    return idf;
+    return idf_of(a, lexicon_docs(a->lexicon, str_n(stem->text, stem->len)));
 }
 
 /* What a word of the question weighs: rare ones more. Nobody knows what an unknown one means. */
@@ -189,26 +162,11 @@ static double likeness_factor(struct asking *a, const struct passage *p)
     return 1 + LIKENESS_WEIGHT * pow(best_likeness(a, p), LIKENESS_POWER);
 }
 
-static enum err count_passages(struct store_conn *c, int64_t n, double *out,
-                               struct err_detail *detail)
-{
-    char text[SQL_MAX];
-    struct sql q;
-    snprintf(text, sizeof(text), "SELECT count(*) FROM passage_fts_%lld_docsize", (long long)n);
-    sql_begin_once(&q, c, text);
-    *out = sql_row(&q) ? (double)sql_get_int(&q, 0) : 0;
-    return sql_end(&q, detail);
-}
-
 /* Orders the candidates anew and keeps the `k` best. */
-enum err search_rank(struct store_conn *c, int64_t n, const struct word *words, size_t count,
-                     struct store_req *r)
+void search_rank(struct store_conn *c, const struct lexicon *lexicon, const struct word *words,
+                 size_t count, struct store_req *r)
 {
-    struct asking a = {.c = c, .n = n, .words = words, .count = count};
-    enum err e = count_passages(c, n, &a.passages, &r->detail);
-    if (e != OK)
-        return e;
-    a.memo = arena_alloc(&r->mem, MEMO_MAX * sizeof(*a.memo));
+    struct asking a = {.c = c, .lexicon = lexicon, .words = words, .count = count};
     a.stems.items = arena_alloc(&r->mem, STEMS_MAX * sizeof(*a.stems.items));
     /* Without callers' phrasings there is nothing that BM25 has not seen already. */
     bool phrased = false;
@@ -226,5 +184,4 @@ enum err search_rank(struct store_conn *c, int64_t n, const struct word *words, 
     r->hits_count = r->hits_count < r->k ? r->hits_count : r->k;
     for (size_t i = 0; i < r->hits_count; i++)
         count_matches(c, words, count, &a.stems, &r->hits[i]);
-    return OK;
 }

@@ -12,13 +12,10 @@
 #ifndef STORE_SQLITE_RANK_H
 #define STORE_SQLITE_RANK_H
 
-#include "base/limits.h"
+#include "store/lexicon.h"
 #include "store/sqlite.h"
 
-enum {
-    STEM_BYTES_MAX = STORE_SEARCH_WORD_BYTES_MAX,
-    NEAR_MAX = 2 /* spellings an unknown word may stand for */
-};
+enum { STEM_BYTES_MAX = LEXICON_TERM_BYTES_MAX };
 
 /* A text of the index's own form of a word. */
 struct stem {
@@ -27,28 +24,22 @@ struct stem {
     size_t tokens; /* how many tokens the word was; only one can be looked up */
 };
 
-struct near {
-    struct stem stem;
-    double dice;
-};
-
 struct word {
     struct str text;
     struct stem stem;
-    uint64_t pairs; /* which letter pairs the stem has, folded into 64 bits */
     bool phrase;
     bool weak; /* another word for the word before it that is not */
     bool known;
-    bool meant;                 /* another word for it is known */
-    int64_t docs;               /* passages that have it */
-    struct near near[NEAR_MAX]; /* best first */
+    bool meant;                                 /* another word for it is known */
+    int64_t docs;                               /* passages that have it */
+    struct lexicon_near near[LEXICON_NEAR_MAX]; /* spellings it may stand for, best first */
     size_t near_count;
 };
 
 bool search_stem_eq(const struct stem *a, const char *text, size_t len);
 
 /* Orders the request's hits, best first, cuts them to r->k and counts the words each has. */
-enum err search_rank(struct store_conn *c, int64_t n, const struct word *words, size_t count,
-                     struct store_req *r);
+void search_rank(struct store_conn *c, const struct lexicon *lexicon, const struct word *words,
+                 size_t count, struct store_req *r);
 
 #endif

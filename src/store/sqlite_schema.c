@@ -63,6 +63,8 @@ static const char *const migrations[] = {
     " PRIMARY KEY(call_id, tool_call_id)) STRICT, WITHOUT ROWID;",
     /* What the source of a passage calls it. */
     "ALTER TABLE passage ADD COLUMN external_id TEXT NOT NULL DEFAULT '';",
+    /* Another one after each change of a business's passages, by whichever process. */
+    "ALTER TABLE business ADD COLUMN knowledge_version INTEGER NOT NULL DEFAULT 0;",
 };
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

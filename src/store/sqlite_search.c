@@ -16,8 +16,7 @@
 
 enum {
     TABLE_SQL_MAX = 512,
-    NEAR_LENGTH_MIN = 3, /* shorter words have too few letter pairs to compare */
-    CANDIDATES = 24      /* found by BM25, then ranked with more care */
+    CANDIDATES = 24 /* found by BM25, then ranked with more care */
 };
 #define WEAK_SHARE    0.5 /* of another word for a word in the score */
 #define NEAR_DICE_MIN 0.5
@@ -59,15 +58,15 @@ static void make_stem(struct store_conn *c, struct str word, struct stem *out)
 
 /* A word whose stem is `stem`. A query is stemmed again, and the stem of a stem may be another
  * ("purchas" gives "purcha"), so an ending that Porter takes off is put on where needed. */
-static bool word_of_stem(struct store_conn *c, const struct stem *stem, struct buf *out)
+static bool word_of_stem(struct store_conn *c, struct str stem, struct buf *out)
 {
     static const char *const endings[] = {"", "e", "es", "s", "ed", "ing", "ion", "y"};
     for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
         char text[STEM_BYTES_MAX + 4];
         struct stem again;
-        int len = snprintf(text, sizeof(text), "%.*s%s", (int)stem->len, stem->text, endings[i]);
+        int len = snprintf(text, sizeof(text), "%.*s%s", STR_FMT(stem), endings[i]);
         make_stem(c, str_n(text, (size_t)len), &again);
-        if (again.tokens == 1 && search_stem_eq(&again, stem->text, stem->len)) {
+        if (again.tokens == 1 && search_stem_eq(&again, stem.p, stem.len)) {
             buf_put(out, text, (size_t)len);
             return true;
         }
@@ -76,67 +75,6 @@ static bool word_of_stem(struct store_conn *c, const struct stem *stem, struct b
 }
 
 /* -- nearest spelling -- */
-
-/* Dice coefficient of the letter pairs of two words, each with a mark before its first letter,
- * which makes beginnings count for more: 2 * common / all. */
-static double dice(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    bool used[STEM_BYTES_MAX] = {false};
-    size_t common = 0;
-    for (size_t i = 0; i < a_len; i++) {
-        char a0 = i ? a[i - 1] : '^';
-        for (size_t j = 0; j < b_len; j++) {
-            char b0 = j ? b[j - 1] : '^';
-            if (!used[j] && a[i] == b[j] && a0 == b0) {
-                used[j] = true;
-                common++;
-                break;
-            }
-        }
-    }
-    return 2.0 * (double)common / (double)(a_len + b_len);
-}
-
-static uint64_t pairs_of(const char *p, size_t len)
-{
-    uint64_t bits = 0;
-    unsigned char before = '^';
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)p[i];
-        bits |= UINT64_C(1) << ((before * 31u + c) * 0x9e3779b1u >> 26);
-        before = c;
-    }
-    return bits;
-}
-
-static size_t bits_in(uint64_t bits)
-{
-    return (size_t)__builtin_popcountll(bits);
-}
-
-static void consider(struct word *w, const char *term, size_t len, uint64_t pairs)
-{
-    size_t n = w->stem.len;
-    /* The most the two can have in common: a pair whose bit the other lacks is not in it, and a
-     * pair that shares its bit with another of the word may be. Most terms end here. */
-    size_t most = bits_in(w->pairs & pairs) + n - bits_in(w->pairs);
-    if (2.0 * (double)(most < len ? most : len) < NEAR_DICE_MIN * (double)(len + n))
-        return;
-    double d = dice(w->stem.text, n, term, len);
-    if (d < NEAR_DICE_MIN)
-        return;
-    size_t at = w->near_count;
-    while (at > 0 && w->near[at - 1].dice < d)
-        at--;
-    if (at == NEAR_MAX)
-        return;
-    if (w->near_count < NEAR_MAX)
-        w->near_count++;
-    memmove(&w->near[at + 1], &w->near[at], (w->near_count - 1 - at) * sizeof(w->near[0]));
-    w->near[at].dice = d;
-    w->near[at].stem = (struct stem){.len = len, .tokens = 1};
-    memcpy(w->near[at].stem.text, term, len);
-}
 
 static bool has_digit(const struct stem *s)
 {
@@ -150,63 +88,34 @@ static bool has_digit(const struct stem *s)
 static bool wants_near(const struct word *w)
 {
     return !w->weak && !w->meant && !w->phrase && !w->known && w->stem.tokens == 1 &&
-           w->stem.len >= NEAR_LENGTH_MIN && !has_digit(&w->stem); /* 1973 is not nearly 1972 */
+           !has_digit(&w->stem); /* 1973 is not nearly 1972 */
 }
 
-/* One pass over the vocabulary for all unknown words of a question. */
-static enum err find_near(struct store_conn *c, int64_t n, struct word *words, size_t count,
-                          struct err_detail *detail)
+static void find_near(const struct lexicon *l, struct word *words, size_t count)
 {
-    size_t wanted = 0;
     for (size_t i = 0; i < count; i++) {
-        wanted += wants_near(&words[i]);
-        words[i].pairs = pairs_of(words[i].stem.text, words[i].stem.len);
+        struct word *w = &words[i];
+        if (wants_near(w))
+            w->near_count =
+                lexicon_nearest(l, str_n(w->stem.text, w->stem.len), NEAR_DICE_MIN, w->near);
     }
-    if (wanted == 0)
-        return OK;
-    char text[TABLE_SQL_MAX];
-    snprintf(text, sizeof(text), "SELECT term FROM passage_vocab_%lld LIMIT %d", (long long)n,
-             STORE_VOCABULARY_MAX);
-    struct sql q;
-    sql_begin_once(&q, c, text);
-    while (sql_row(&q)) {
-        const char *term = (const char *)sqlite3_column_text(q.statement, 0);
-        size_t len = (size_t)sqlite3_column_bytes(q.statement, 0);
-        if (!term || len < NEAR_LENGTH_MIN || len >= STEM_BYTES_MAX)
-            continue;
-        uint64_t pairs = pairs_of(term, len);
-        for (size_t i = 0; i < count; i++) {
-            if (wants_near(&words[i]))
-                consider(&words[i], term, len, pairs);
-        }
-    }
-    return sql_end(&q, detail);
 }
 
 /* -- the query -- */
 
-static enum err find_known(struct store_conn *c, int64_t n, struct word *words, size_t count,
-                           struct err_detail *detail)
+static void find_known(const struct lexicon *l, struct word *words, size_t count)
 {
-    char text[TABLE_SQL_MAX];
-    snprintf(text, sizeof(text), "SELECT doc FROM passage_vocab_%lld WHERE term = ?", (long long)n);
     for (size_t i = 0; i < count; i++) {
-        if (words[i].phrase || words[i].stem.tokens != 1)
+        struct word *w = &words[i];
+        if (w->phrase || w->stem.tokens != 1)
             continue;
-        struct sql q;
-        sql_begin_once(&q, c, text);
-        sql_text(&q, str_n(words[i].stem.text, words[i].stem.len));
-        words[i].known = sql_row(&q);
-        words[i].docs = words[i].known ? sql_get_int(&q, 0) : 0;
-        enum err e = sql_end(&q, detail);
-        if (e != OK)
-            return e;
+        w->docs = lexicon_docs(l, str_n(w->stem.text, w->stem.len));
+        w->known = w->docs > 0;
     }
     for (size_t i = count; i-- > 1;) {
         if (words[i].weak && (words[i].known || words[i].meant))
             words[i - 1].meant = true;
     }
-    return OK;
 }
 
 /* Letters, digits and anything beyond ASCII; a space makes a phrase. Nothing else gets between the
@@ -265,7 +174,7 @@ static bool build_match(struct store_conn *c, const struct word *words, size_t c
             put_term(match, w->weak ? "{title questions} : " : "", w->text.p, w->text.len);
         for (size_t j = 0; j < w->near_count; j++) {
             buf_reset(&text);
-            if (word_of_stem(c, &w->near[j].stem, &text))
+            if (word_of_stem(c, w->near[j].term, &text))
                 put_term(match, "", text.p, text.len);
         }
     }
@@ -278,13 +187,14 @@ static bool build_match(struct store_conn *c, const struct word *words, size_t c
 /* Titles name the matter, callers' own phrasings come next (BM25 weights of the columns). */
 #define WEIGHTS "bm25(2.0, 1.5, 1.0)"
 
-static enum err run_match(struct store_conn *c, int64_t n, struct str match, struct store_req *r)
+static enum err run_match(struct store_conn *c, int64_t n, struct str match, int64_t *rows,
+                          struct store_req *r)
 {
     char text[2 * TABLE_SQL_MAX];
     size_t most = r->k > CANDIDATES ? r->k : CANDIDATES;
     snprintf(text, sizeof(text),
              "SELECT p.id, p.business_id, p.document_id, p.title, p.content, p.category, "
-             "p.questions, p.metadata, p.position, p.created_at, -f.rank, p.external_id "
+             "p.questions, p.metadata, p.position, p.created_at, -f.rank, p.external_id, p.n "
              "FROM "
              "(SELECT rowid AS n, rank FROM passage_fts_%lld WHERE passage_fts_%lld MATCH ? "
              "AND rank MATCH '" WEIGHTS "' ORDER BY rank LIMIT ?) f "
@@ -296,6 +206,7 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, str
     sql_int(&q, (int64_t)most);
     r->hits = arena_alloc(&r->mem, most * sizeof(*r->hits));
     while (r->hits_count < most && sql_row(&q)) {
+        rows[r->hits_count] = sql_get_int(&q, 12);
         r->hits[r->hits_count++] = (struct passage_hit){
             .passage = {.id = sql_get_text(&q, 0, &r->mem),
                         .business_id = sql_get_text(&q, 1, &r->mem),
@@ -315,27 +226,25 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, str
 }
 
 /* The other words for a word count for half: the score found with them meets that without. */
-static enum err weaken(struct store_conn *c, int64_t n, struct str match, struct store_req *r)
+static enum err weaken(struct store_conn *c, int64_t n, struct str match, const int64_t *rows,
+                       struct store_req *r)
 {
     char text[TABLE_SQL_MAX];
     double own[STORE_SEARCH_RESULTS_MAX] = {0};
     snprintf(text, sizeof(text),
-             "SELECT p.id, -f.rank FROM (SELECT rowid AS n, rank FROM passage_fts_%lld WHERE "
-             "passage_fts_%lld MATCH ? AND rank MATCH '" WEIGHTS "') f JOIN passage p ON p.n = f.n",
+             "SELECT rowid, -rank FROM passage_fts_%lld WHERE passage_fts_%lld MATCH ? "
+             "AND rank MATCH '" WEIGHTS "'",
              (long long)n, (long long)n);
     struct sql q;
     sql_begin_once(&q, c, text);
     sql_text(&q, match);
-    struct arena mem;
-    arena_init(&mem, STORE_RESULT_BYTES_MAX);
     while (sql_row(&q)) {
-        struct str id = sql_get_text(&q, 0, &mem);
+        int64_t row = sql_get_int(&q, 0);
         for (size_t i = 0; i < r->hits_count; i++) {
-            if (str_eq(r->hits[i].passage.id, id))
+            if (rows[i] == row)
                 own[i] = sql_get_real(&q, 1);
         }
     }
-    arena_fini(&mem);
     for (size_t i = 0; i < r->hits_count; i++)
         r->hits[i].score = WEAK_SHARE * r->hits[i].score + (1 - WEAK_SHARE) * own[i];
     return sql_end(&q, &r->detail);
@@ -360,31 +269,87 @@ static size_t read_words(struct store_conn *c, const struct store_req *r, struct
     return count;
 }
 
+/* -- the business's stems -- */
+
+static enum err read_lexicon(struct store_conn *c, int64_t n, struct lexicon *l,
+                             struct err_detail *detail)
+{
+    char text[TABLE_SQL_MAX];
+    struct sql q;
+    snprintf(text, sizeof(text), "SELECT term, doc FROM passage_vocab_%lld", (long long)n);
+    sql_begin_once(&q, c, text);
+    while (sql_row(&q)) {
+        const char *term = (const char *)sqlite3_column_text(q.statement, 0);
+        size_t len = (size_t)sqlite3_column_bytes(q.statement, 0);
+        if (term)
+            lexicon_add(l, str_n(term, len), sql_get_int(&q, 1));
+    }
+    return sql_end(&q, detail);
+}
+
+/* The one at hand, or a new one. */
+static enum err get_lexicon(struct store_conn *c, int64_t n, int64_t version, struct kept **out,
+                            struct err_detail *detail)
+{
+    char text[TABLE_SQL_MAX];
+    struct sql q;
+    *out = keep_get(c->keep, n, KEPT_LEXICON, version);
+    if (*out)
+        return OK;
+    snprintf(text, sizeof(text), "SELECT count(*) FROM passage_fts_%lld_docsize", (long long)n);
+    sql_begin_once(&q, c, text);
+    int64_t passages = sql_row(&q) ? sql_get_int(&q, 0) : 0;
+    enum err e = sql_end(&q, detail);
+    if (e != OK)
+        return e;
+    struct lexicon *l = lexicon_new(n, version, passages);
+    e = read_lexicon(c, n, l, detail);
+    *out = lexicon_finish(l);
+    if (e == OK) {
+        keep_put(c->keep, *out);
+        return OK;
+    }
+    kept_release(*out);
+    *out = NULL;
+    return e;
+}
+
+static enum err search(struct store_conn *c, int64_t n, const struct lexicon *lexicon,
+                       struct word *words, size_t count, struct store_req *r)
+{
+    find_known(lexicon, words, count);
+    find_near(lexicon, words, count);
+    struct buf match;
+    int64_t rows[STORE_SEARCH_RESULTS_MAX];
+    size_t most = (size_t)STORE_SEARCH_TERMS_MAX * (LEXICON_NEAR_MAX + 1) * (STEM_BYTES_MAX + 32);
+    buf_init(&match, most);
+    bool weak = build_match(c, words, count, true, &match);
+    enum err e = match.len ? run_match(c, n, buf_str(&match), rows, r) : OK;
+    buf_reset(&match);
+    if (e == OK && weak) {
+        build_match(c, words, count, false, &match);
+        e = weaken(c, n, buf_str(&match), rows, r);
+    }
+    buf_fini(&match);
+    if (e == OK)
+        search_rank(c, lexicon, words, count, r);
+    return e;
+}
+
 enum err sqlite_search(struct store_conn *c, struct store_req *r)
 {
-    int64_t n = 0;
-    enum err e = sqlite_business_n(c, r->business_id, &n, &r->detail);
+    int64_t n = 0, version = 0;
+    enum err e = sqlite_business_version(c, r->business_id, &n, &version, &r->detail);
     if (e != OK)
         return e;
     struct word *words = arena_alloc(&r->mem, (r->words_count + 1) * sizeof(*words));
     size_t count = read_words(c, r, words);
     if (count == 0 || r->k == 0)
         return OK;
-    e = find_known(c, n, words, count, &r->detail);
+    struct kept *lexicon = NULL;
+    e = get_lexicon(c, n, version, &lexicon, &r->detail);
     if (e == OK)
-        e = find_near(c, n, words, count, &r->detail);
-    if (e != OK)
-        return e;
-    struct buf match;
-    size_t most = (size_t)STORE_SEARCH_TERMS_MAX * (NEAR_MAX + 1) * (STEM_BYTES_MAX + 32);
-    buf_init(&match, most);
-    bool weak = build_match(c, words, count, true, &match);
-    e = match.len ? run_match(c, n, buf_str(&match), r) : OK;
-    buf_reset(&match);
-    if (e == OK && weak) {
-        build_match(c, words, count, false, &match);
-        e = weaken(c, n, buf_str(&match), r);
-    }
-    buf_fini(&match);
-    return e == OK ? search_rank(c, n, words, count, r) : e;
+        e = search(c, n, lexicon_of(lexicon), words, count, r);
+    kept_release(lexicon);
+    return e;
 }

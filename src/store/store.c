@@ -20,6 +20,7 @@ struct queue {
 struct store {
     const struct store_driver *driver;
     char *path;
+    struct keep *keep;
     struct worker_pool *pool;
     struct store_conn *writer;
     pthread_t thread;
@@ -201,7 +202,7 @@ static enum err borrow(struct store *s, struct store_conn **out, struct err_deta
     pthread_mutex_unlock(&s->lock);
     if (!fresh)
         return OK;
-    enum err e = s->driver->open(s->path, false, out, detail);
+    enum err e = s->driver->open(s->path, false, s->keep, out, detail);
     if (e != OK) {
         pthread_mutex_lock(&s->lock);
         s->conns_open--;
@@ -243,12 +244,13 @@ enum err store_open(struct store **out, const struct store_opts *opts, struct er
     ASSERT(opts->path && opts->path[0]);
     const struct store_driver *driver = &store_driver_sqlite;
     struct store_conn *writer = NULL;
-    enum err e = driver->open(opts->path, true, &writer, detail);
+    enum err e = driver->open(opts->path, true, NULL, &writer, detail);
     if (e != OK)
         return e;
     struct store *s = mem_zalloc(sizeof(*s));
     s->driver = driver;
     s->path = mem_strdup(opts->path);
+    s->keep = keep_new(STORE_KEEP_BYTES_MAX);
     s->pool = opts->pool;
     s->writer = writer;
     queue_init(&s->waiting);
@@ -279,6 +281,7 @@ void store_close(struct store *s)
     pthread_cond_destroy(&s->finished);
     pthread_cond_destroy(&s->work);
     pthread_mutex_destroy(&s->lock);
+    keep_free(s->keep);
     mem_free(s->path);
     mem_free(s);
 }

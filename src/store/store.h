@@ -107,7 +107,8 @@ struct store_req {
     size_t businesses_count;
     struct passage *passages; /* passages_all; also the argument of document_put */
     size_t passages_count;
-    struct passage_hit *hits; /* search_text */
+    int64_t knowledge_version; /* passages_all: see struct business */
+    struct passage_hit *hits;  /* search_text */
     size_t hits_count;
     struct call_row *calls; /* calls_list, calls_open: newest first */
     size_t calls_count;

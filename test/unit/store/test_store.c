@@ -288,6 +288,57 @@ TEST(search_takes_any_word_as_a_word)
     done_with(s);
 }
 
+/* How many hits of business `id` for a word, and that all of them are its own. */
+static int own_hits(struct store *s, const char *id, const char *word)
+{
+    struct str words[] = {str_of(word)};
+    struct store_req *r = store_req_search_text(str_of(id), words, 1, 10);
+    int count = store_run(s, r) == OK ? (int)r->hits_count : -1;
+    for (size_t i = 0; count >= 0 && i < r->hits_count; i++) {
+        if (!str_eq(r->hits[i].passage.business_id, str_of(id)))
+            count = -2;
+    }
+    store_req_free(r);
+    return count;
+}
+
+TEST(two_businesses_of_equal_words_never_meet)
+{
+    struct store *s = fresh(), *other = NULL;
+    struct err_detail detail;
+    CHECK(s != NULL);
+    struct business twin = pecos;
+    twin.id = STR("b2");
+    twin.slug = STR("twin");
+    CHECK_INT(OK, run(s, store_req_business_put(&pecos)));
+    CHECK_INT(OK, run(s, store_req_business_put(&twin)));
+    struct document mine = {.id = STR("d1"), .business_id = STR("b1"), .name = STR("x")};
+    struct document theirs = {.id = STR("d1"), .business_id = STR("b2"), .name = STR("x")};
+    struct passage p[] = {{.title = STR("Boots"), .content = STR("Pecos sells moccasins.")}};
+    struct passage q[] = {{.title = STR("Boots"), .content = STR("Twin sells moccasins.")}};
+    CHECK_INT(OK, run(s, store_req_document_put(&mine, p, 1)));
+    CHECK_INT(OK, run(s, store_req_document_put(&theirs, q, 1)));
+    for (int i = 0; i < 2; i++) { /* the stems are read, then kept */
+        CHECK_INT(1, own_hits(s, "b1", "moccasins"));
+        CHECK_INT(1, own_hits(s, "b2", "moccasins"));
+        CHECK_INT(1, own_hits(s, "b1", "mocasins"));
+        CHECK_INT(1, own_hits(s, "b2", "mocasins"));
+        CHECK_INT(0, own_hits(s, "b1", "twin")); /* nor is it a spelling of anything of theirs */
+        CHECK_INT(0, own_hits(s, "b2", "pecos"));
+    }
+    /* Another process takes the word away from one of them. */
+    CHECK_INT(OK, store_open(&other, &(struct store_opts){.path = path}, &detail));
+    p[0].content = STR("Pecos sells saddles.");
+    CHECK_INT(OK, run(other, store_req_document_put(&mine, p, 1)));
+    CHECK_INT(0, own_hits(s, "b1", "mocasins"));
+    CHECK_INT(1, own_hits(s, "b1", "sadles"));
+    CHECK_INT(1, own_hits(s, "b2", "mocasins"));
+    CHECK_INT(OK, run(other, store_req_document_delete(STR("b2"), STR("d1"))));
+    CHECK_INT(0, own_hits(s, "b2", "mocasins"));
+    store_close(other);
+    done_with(s);
+}
+
 static struct call_row call_at(const char *id, int64_t started)
 {
     return (struct call_row){.id = str_of(id),
