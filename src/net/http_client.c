@@ -17,6 +17,7 @@ struct http_client {
     char *ca_file;
     struct http_fetch *first;
     size_t count;
+    size_t fed;       /* requests whose data function is owed something */
     bool dispatching; /* a done function may be running: closing waits for it */
     bool closed;
 };
@@ -27,7 +28,9 @@ struct http_fetch {
     CURL *easy;
     struct curl_slist *headers;
     struct buf body;
+    size_t received;
     bool too_large;
+    http_data_fn *data;
     http_done_fn *done;
     void *ctx;
     char host[256]; /* for people; the URL's path may hold what is not for logs */
@@ -137,6 +140,8 @@ static void fetch_unlink(struct http_fetch *f)
 {
     struct http_client *c = f->client;
     ASSERT(c->count > 0);
+    if (f->data && f->body.len)
+        c->fed--;
     curl_multi_remove_handle(c->multi, f->easy);
     if (f->prev)
         f->prev->next = f->next;
@@ -167,7 +172,7 @@ static enum err err_of(CURLcode code)
 static void finish(struct http_fetch *f, CURLcode code)
 {
     struct err_detail detail = {{0}};
-    struct http_result result = {.err = err_of(code)};
+    struct http_result result = {.err = err_of(code), .fetch = f};
     fetch_unlink(f);
     if (f->too_large) {
         result.err = err_explain(&detail, ERR_LIMIT, "the answer of %s is larger than %zu bytes",
@@ -201,13 +206,33 @@ static void teardown(struct http_client *c)
     curl_global_cleanup();
 }
 
-/* Hands over what has ended. A done function may fetch, cancel or close the client. */
+/* What libcurl's write function kept: libcurl must not be called from inside of that, and a data
+ * function is free to do so. */
+static void hand_over_data(struct http_client *c)
+{
+    struct http_fetch *f = c->first;
+    while (!c->closed && c->fed && f) {
+        if (!f->data || !f->body.len) {
+            f = f->next;
+            continue;
+        }
+        struct buf piece = f->body;
+        buf_init(&f->body, piece.max);
+        c->fed--;
+        f->data(f->ctx, buf_str(&piece));
+        buf_fini(&piece);
+        f = c->first; /* it may have been cancelled, or any other */
+    }
+}
+
+/* Hands over what has come and what has ended. */
 static void dispatch(struct http_client *c)
 {
     CURLMsg *msg;
     int left;
     ASSERT(!c->dispatching);
     c->dispatching = true;
+    hand_over_data(c);
     while (!c->closed && (msg = curl_multi_info_read(c->multi, &left)) != NULL) {
         struct http_fetch *f = NULL;
         if (msg->msg != CURLMSG_DONE)
@@ -257,11 +282,26 @@ void http_client_close(struct http_client *c)
         teardown(c);
 }
 
+static bool answer_is_good(struct http_fetch *f)
+{
+    long status = 0;
+    curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200 && status <= 299;
+}
+
 static size_t on_body(char *p, size_t size, size_t count, void *ctx)
 {
     struct http_fetch *f = ctx;
-    f->too_large = buf_append(&f->body, p, size * count) != OK;
-    return f->too_large ? 0 : size * count; /* 0 aborts the transfer */
+    const size_t len = size * count, kept = f->body.len;
+    if (f->received == 0 && f->data && !answer_is_good(f))
+        f->data = NULL;
+    f->too_large = len > f->body.max - f->received || buf_append(&f->body, p, len) != OK;
+    if (f->too_large)
+        return 0; /* aborts the transfer */
+    f->received += len;
+    if (f->data && kept == 0 && len)
+        f->client->fed++;
+    return len;
 }
 
 /* A line break would smuggle in a header of its own. */
@@ -345,6 +385,7 @@ enum err http_fetch(struct http_client *c, const struct http_fetch_opts *opts, h
     f->easy = curl_easy_init();
     ASSERT(f->easy); /* fails only without memory */
     f->client = c;
+    f->data = opts->data;
     f->done = done;
     f->ctx = ctx;
     buf_init(&f->body, opts->body_max ? opts->body_max : HTTP_CLIENT_BODY_BYTES_MAX);
@@ -369,4 +410,17 @@ void http_fetch_cancel(struct http_fetch *f)
     loop_assert_thread(f->client->loop);
     fetch_unlink(f);
     fetch_free(f);
+}
+
+struct str http_result_header(const struct http_result *r, const char *name)
+{
+    struct curl_header *h;
+    if (r->status == 0 ||
+        curl_easy_header(r->fetch->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        return STR_NONE;
+    /* The last one of the name. */
+    if (h->amount > 1 &&
+        curl_easy_header(r->fetch->easy, name, h->amount - 1, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        return STR_NONE;
+    return str_of(h->value);
 }

@@ -3,7 +3,8 @@
  *
  *   Lifetime  http_client_open per loop. Every request accepted ends in exactly one call of its
  *             done function, from the loop, never from inside http_fetch; http_fetch_cancel
- *             prevents it. A done function may fetch, cancel others or close the client.
+ *             prevents it. A done function may fetch, cancel others or close the client; a data
+ *             function may do the same and cancel its own request.
  *   Bounds    opts.timeout_ms and opts.body_max always apply; HTTP_CLIENT_FETCHES_MAX at once. No
  *             redirects are followed, no proxy of the environment is used.
  *   Thread    the loop's.
@@ -22,11 +23,15 @@ struct http_client;
 struct http_fetch;
 
 struct http_result {
-    enum err err;       /* OK = an HTTP answer arrived, whatever its status */
-    unsigned status;    /* 0 unless err is OK */
-    struct str body;    /* valid until return */
-    const char *detail; /* a sentence when err is not OK; never holds credentials */
+    enum err err;             /* OK = an HTTP answer arrived, whatever its status */
+    unsigned status;          /* 0 unless err is OK */
+    struct str body;          /* valid until return */
+    const char *detail;       /* a sentence when err is not OK; never holds credentials */
+    struct http_fetch *fetch; /* for http_result_header */
 };
+
+/* The next bytes of an answer with a status of 200 to 299, at least one; valid until return. */
+typedef void http_data_fn(void *ctx, struct str piece);
 
 struct http_fetch_opts {
     const char *method; /* "GET", "POST", ... */
@@ -36,6 +41,9 @@ struct http_fetch_opts {
     struct str body;
     uint32_t timeout_ms; /* 0 = HTTP_CLIENT_TIMEOUT_MS */
     size_t body_max;     /* of the answer; 0 = HTTP_CLIENT_BODY_BYTES_MAX */
+    /* Not NULL: a good answer's body is handed over as it comes, and the result's is empty. Other
+     * answers are collected as without it. The done function comes after the last piece. */
+    http_data_fn *data;
 };
 
 typedef void http_done_fn(void *ctx, const struct http_result *result);
@@ -53,5 +61,8 @@ enum err http_fetch(struct http_client *c, const struct http_fetch_opts *opts, h
                     void *ctx, struct http_fetch **out) MUST_CHECK;
 /* Not from the request's own done function, nor after it. */
 void http_fetch_cancel(struct http_fetch *f);
+/* The last header of that name in the answer, case-insensitive; p == NULL when absent or when there
+ * is no answer. From the done function only; valid until it returns. */
+struct str http_result_header(const struct http_result *r, const char *name);
 
 #endif

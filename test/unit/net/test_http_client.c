@@ -31,6 +31,14 @@ struct env {
     char detail[256];
     bool close_in_done, again_in_done;
     struct http_fetch *cancel_in_done;
+    char retry_after[16], absent[16];
+
+    struct conn *last; /* the peer's end that was asked last */
+    struct buf pieces;
+    int pieces_got;
+    const char *rest; /* written when a piece arrives: it came before the end */
+    bool close_in_data, again_in_data;
+    struct http_fetch *cancel_in_data;
 };
 
 struct peer {
@@ -54,6 +62,9 @@ static const char *answer_for(struct str request)
         {"/endless", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nendless"},
         {"/garbage", "SSH-2.0-OpenSSH_9.2\r\n\r\n"},
         {"/head", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"},
+        {"/busy", "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\nRetry-After:  7 \r\n"
+                  "Content-Length: 4\r\n\r\nbusy"},
+        {"/begin", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"},
     };
     struct str method = str_take_until(&request, ' ');
     struct str path = str_take_until(&request, ' ');
@@ -88,6 +99,7 @@ static void peer_data(void *ctx, uint8_t *p, size_t len)
     buf_reset(&x->env->request);
     buf_put_str(&x->env->request, all);
     const char *answer = answer_for(all);
+    x->env->last = x->conn;
     if (!answer)
         return;
     if (conn_write(x->conn, answer, strlen(answer)) != OK)
@@ -146,6 +158,7 @@ static struct env *env_new(const struct net_test_cert *cert, const char *ca_file
     uv_poll_start(&e->listener, UV_READABLE, on_listener);
     buf_init(&e->request, 4 << 20);
     buf_init(&e->body, 1 << 20);
+    buf_init(&e->pieces, 1 << 20);
     return e;
 }
 
@@ -161,6 +174,7 @@ static bool env_free(struct env *e)
     close(e->fd);
     buf_fini(&e->request);
     buf_fini(&e->body);
+    buf_fini(&e->pieces);
     free(e);
     return ok;
 }
@@ -187,6 +201,8 @@ static void on_done(void *ctx, const struct http_result *r)
     buf_reset(&e->body);
     buf_put_str(&e->body, r->body);
     (void)str_copy(e->detail, sizeof(e->detail), str_of(r->detail ? r->detail : ""));
+    (void)str_copy(e->retry_after, sizeof(e->retry_after), http_result_header(r, "RETRY-AFTER"));
+    (void)str_copy(e->absent, sizeof(e->absent), http_result_header(r, "x-absent"));
     if (e->cancel_in_done)
         http_fetch_cancel(e->cancel_in_done);
     e->cancel_in_done = NULL;
@@ -201,6 +217,31 @@ static void on_done(void *ctx, const struct http_result *r)
     }
     if (++e->got >= e->wanted)
         loop_stop(e->loop);
+}
+
+static void on_data(void *ctx, struct str piece)
+{
+    struct env *e = ctx;
+    buf_put_str(&e->pieces, piece);
+    e->pieces_got++;
+    if (e->rest && conn_write(e->last, e->rest, strlen(e->rest)) != OK)
+        abort();
+    e->rest = NULL;
+    if (e->again_in_data) {
+        e->again_in_data = false;
+        if (start(e, "/hello", (struct http_fetch_opts){0}, NULL) != OK)
+            abort();
+    }
+    if (e->cancel_in_data) {
+        http_fetch_cancel(e->cancel_in_data);
+        e->cancel_in_data = NULL;
+        loop_stop(e->loop);
+    }
+    if (e->close_in_data) {
+        http_client_close(e->client);
+        e->client = NULL;
+        loop_stop(e->loop);
+    }
 }
 
 /* One request to its end. */
@@ -325,6 +366,74 @@ TEST(done_functions_may_fetch_cancel_and_close)
         CHECK_INT(OK, start(e, "/never", (struct http_fetch_opts){.timeout_ms = 30}, NULL));
     CHECK(net_test_run(e->loop)); /* all expire together, but the first closes the client */
     CHECK_INT(1, e->got);
+    CHECK(env_free(e));
+}
+
+TEST(headers_of_the_answer_can_be_asked)
+{
+    struct env *e = env_new(NULL, NULL);
+    CHECK(fetch(e, "/busy", (struct http_fetch_opts){0}));
+    CHECK_INT(429, e->status);
+    CHECK(strcmp(e->retry_after, "7") == 0 && !e->absent[0]); /* the last of two, trimmed */
+    CHECK(fetch(e, "/never", (struct http_fetch_opts){.timeout_ms = 30}));
+    CHECK(!e->retry_after[0]);
+    CHECK(env_free(e));
+}
+
+TEST(a_body_is_handed_over_as_it_comes)
+{
+    struct env *e = env_new(NULL, NULL);
+    const struct http_fetch_opts stream = {.data = on_data};
+    e->rest = "4\r\ndefg\r\n0\r\n\r\n";
+    CHECK(fetch(e, "/begin", stream));
+    CHECK_INT(OK, e->err);
+    CHECK_INT(200, e->status);
+    CHECK_INT(2, e->pieces_got);
+    CHECK(str_eq(buf_str(&e->pieces), STR("abcdefg")) && e->body.len == 0);
+
+    /* Anything but a good answer is collected. */
+    buf_reset(&e->pieces);
+    CHECK(fetch(e, "/busy", stream));
+    CHECK(e->status == 429 && str_eq(buf_str(&e->body), STR("busy")) && e->pieces.len == 0);
+
+    /* What came before a cut is handed over, and then the failure. */
+    CHECK(fetch(e, "/short", stream));
+    CHECK_INT(ERR_CLOSED, e->err);
+    CHECK(str_eq(buf_str(&e->pieces), STR("half")) && e->status == 0);
+
+    /* The bound holds for all pieces together. */
+    e->rest = "4\r\ndefg\r\n0\r\n\r\n";
+    CHECK(fetch(e, "/begin", (struct http_fetch_opts){.data = on_data, .body_max = 6}));
+    CHECK_INT(ERR_LIMIT, e->err);
+    e->rest = "4\r\ndefg\r\n0\r\n\r\n";
+    CHECK(fetch(e, "/begin", (struct http_fetch_opts){.data = on_data, .body_max = 7}));
+    CHECK_INT(OK, e->err);
+    CHECK(env_free(e));
+}
+
+TEST(data_functions_may_fetch_cancel_and_close)
+{
+    struct env *e = env_new(NULL, NULL);
+    const struct http_fetch_opts stream = {.data = on_data};
+    e->again_in_data = true;
+    e->rest = "0\r\n\r\n";
+    e->wanted = 2;
+    CHECK_INT(OK, start(e, "/begin", stream, NULL));
+    CHECK(net_test_run(e->loop));
+    CHECK_INT(2, e->got);
+
+    e->got = 0;
+    CHECK_INT(OK, start(e, "/begin", stream, &e->cancel_in_data)); /* its own */
+    CHECK(net_test_run(e->loop));
+    CHECK_INT(0, e->got);
+    CHECK(fetch(e, "/hello", (struct http_fetch_opts){0}));
+
+    e->got = 0;
+    e->close_in_data = true;
+    CHECK_INT(OK, start(e, "/begin", stream, NULL));
+    CHECK_INT(OK, start(e, "/begin", stream, NULL));
+    CHECK(net_test_run(e->loop));
+    CHECK_INT(0, e->got);
     CHECK(env_free(e));
 }
 
