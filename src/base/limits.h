@@ -13,6 +13,11 @@
 #define LOG_EVENT_SLOTS          64   /* events whose rate is watched at once */
 #define LOG_EVENT_PER_SECOND_MAX 50   /* more of one event in a second are only counted */
 
+/* -- circuit breakers -- */
+#define BREAKER_FAILURES    3     /* in a row, of one peer, before it is passed by */
+#define BREAKER_WAIT_MS_MIN 2000  /* before the first probe; doubles */
+#define BREAKER_WAIT_MS_MAX 60000 /* a minute without a peer that is back is enough */
+
 /* -- JSON -- */
 #define JSON_DEPTH_MAX 32 /* deeper text is an attack on a recursive parser */
 
@@ -245,9 +250,6 @@
 #define COALESCE_MS_MAX                200   /* of caller silence in one message to the engine */
 #define COALESCE_HANG_MS               200   /* at once, beyond the silence that ends a turn */
 #define SESSION_STREAM_WAIT_MS         15000 /* from the webhook to the stream */
-#define BREAKER_FAILURES               3     /* in a row, of one engine, before calls pass it by */
-#define BREAKER_WAIT_MS_MIN            2000  /* before the first probe; doubles */
-#define BREAKER_WAIT_MS_MAX            60000 /* a minute without an engine that is back is enough */
 #define SESSION_BAD_EVENTS_MAX         20    /* unreadable engine events before it is given up */
 #define SESSION_AFTERMATH_MAX          4096 /* ended calls whose carrier may still ask what to do */
 #define SESSION_AFTERMATH_MS           60000  /* and for how long */

@@ -7,10 +7,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/breaker.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "net/owner.h"
-#include "session/breaker.h"
 #include "session/host.h"
 #include "session/probe.h"
 #include "session/prompts.h"

@@ -1,4 +1,4 @@
-#include "session/breaker.h"
+#include "base/breaker.h"
 
 #include "base/limits.h"
 
@@ -56,5 +56,10 @@ void breaker_probed(struct breaker *b, bool reached, int64_t now_us)
         uint32_t opened = atomic_fetch_add(&b->opened, 1) + 1;
         atomic_store(&b->retry_us, now_us + wait_us(opened));
     }
+    atomic_store(&b->probing, false);
+}
+
+void breaker_drop_probe(struct breaker *b)
+{
     atomic_store(&b->probing, false);
 }

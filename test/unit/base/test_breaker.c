@@ -1,8 +1,8 @@
-/* The circuit breaker of an engine, time given by hand. */
+/* The circuit breaker, time given by hand. */
 #include "harness/test.h"
 
+#include "base/breaker.h"
 #include "base/limits.h"
-#include "session/breaker.h"
 
 static const int64_t SECOND = 1000000;
 
@@ -44,6 +44,17 @@ TEST(breaker_waits_longer_each_time_and_one_probes)
         CHECK(!breaker_allows(&b));
         wait = wait * 2 < BREAKER_WAIT_MS_MAX ? wait * 2 : BREAKER_WAIT_MS_MAX;
     }
+}
+
+TEST(breaker_gives_a_dropped_probe_to_the_next)
+{
+    struct breaker b = {0};
+    open_it(&b, 0);
+    CHECK(breaker_begin_probe(&b));
+    breaker_drop_probe(&b);
+    CHECK(!breaker_allows(&b));
+    CHECK_INT(BREAKER_WAIT_MS_MIN, breaker_wait_ms(&b, 0)); /* nothing was learnt */
+    CHECK(breaker_begin_probe(&b));
 }
 
 TEST(breaker_is_half_open_after_a_probe_until_an_answer)
