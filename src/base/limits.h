@@ -149,6 +149,26 @@
 #define WEB_PAGE_TIMEOUT_MS    30000
 #define WEB_PAGE_REDIRECTS_MAX 5
 
+/* -- hosted services (llm) -- */
+#define LLM_ENDPOINTS_MAX      4 /* of one service: nobody waits for a fifth */
+#define LLM_URL_BYTES_MAX      2048
+#define LLM_KEY_BYTES_MAX      4096 /* a signed token may be long */
+#define LLM_RETRY_MS_MIN       500  /* this and the next: OpenAI's own clients */
+#define LLM_RETRY_MS_MAX       8000
+#define LLM_RETRY_AFTER_MS_MAX 60000 /* a server that asks for more is asked when we think fit */
+#define LLM_ERROR_BYTES_MAX    (64 << 10) /* a body that explains a refusal has a few hundred */
+#define LLM_TOKENS_MAX         1000000000 /* what a usage may say: more is nonsense */
+#define LLM_DECODE_BYTES       (64 << 10) /* a larger answer is read on a worker */
+
+/* -- embeddings -- */
+#define EMBED_TEXTS_MAX          2048   /* of one ask: the API's own bound for a request */
+#define EMBED_TEXT_TOKENS_MAX    8192   /* of one text: the API's */
+#define EMBED_REQUEST_TOKENS_MAX 300000 /* of one request: the API's */
+#define EMBED_REQUEST_TEXTS      256    /* 2 MB of vectors; four such at once are quicker */
+#define EMBED_REQUESTS_AT_ONCE   4
+#define EMBED_DIMENSIONS_MAX     8192       /* the largest models there are have 4096 */
+#define EMBED_ANSWER_BYTES_MAX   (96 << 20) /* 256 vectors of 8192 numbers in decimal */
+
 /* -- speech -- */
 #define LM_WORDS_MAX           20000        /* different words; a business has hundreds */
 #define LM_WORD_BYTES_MAX      48           /* no spoken word is longer */
