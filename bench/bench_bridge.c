@@ -165,6 +165,7 @@ static enum err start(struct bench *b, const struct server_opts *with, enum serv
                                  .tls = with->tls,
                                  .lenient = kind == SERVER_AGENTS};
     opts.kind = kind;
+    opts.at_once = true; /* what is as loud all the time is taken for silence */
     if (kind == SERVER_AGENTS && opts.calls > RIVAL_CALLS_MAX)
         opts.calls = RIVAL_CALLS_MAX;
     s->line = rig_line_new(b->stage.rig, &line);

@@ -175,6 +175,7 @@ static enum err start(struct bench *b, const struct result *r, enum server_kind 
                                  .tls = opts.tls,
                                  .lenient = kind == SERVER_AGENTS};
     opts.kind = kind;
+    opts.at_once = true; /* what is as loud all the time is taken for silence */
     opts.calls = b->opts.hold_ms ? CALLS_MAX : r->with.calls;
     s->line = rig_line_new(b->stage.rig, &line);
     enum err err = stage_start(&b->stage, &s->child, &opts, s->line, why);

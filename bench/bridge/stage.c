@@ -206,6 +206,8 @@ static void callee_command(struct stage *s, struct command *c, const struct serv
         arg(c, "--provider-url=", url);
     }
     arg_number(c, "--max-calls=", o->calls + 8);
+    if (o->at_once)
+        arg(c, "", "--coalesce-silence=0");
     if (o->keep == KEEP_NOTHING)
         arg(c, "", "--journal=false");
     if (o->loops)

@@ -55,6 +55,7 @@ struct server_opts {
     unsigned calls;        /* at most at once */
     unsigned loops;        /* callee's; 0 = its default */
     int cpu;               /* pinned to this one; -1: anywhere */
+    bool at_once;          /* callee: frames of a silent caller are not gathered */
     bool offline;          /* callee: the local engine, and no provider */
     bool same_data;        /* callee: what the one started before it left */
     bool counted;          /* under callgrind, for bridge/counters.h */
