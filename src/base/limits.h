@@ -195,6 +195,7 @@
 #define CALL_PLAY_BYTES_MAX    1600        /* 200 ms: one message to the carrier */
 #define CALL_MARK_BYTES        800         /* a mark after at least 100 ms */
 #define CALL_MARK_GRACE_MS     1500        /* an echo later than this is missing */
+#define CALL_CANCEL_WAIT_MS    3000        /* for the end of an answer that was cut */
 #define CALL_HEARD_AGAIN_MS    100         /* between two looks whether all was heard */
 #define CALL_SPEECH_MAX_MS     60000       /* speech_started without an end: the engine forgot it */
 #define CALL_CLOSE_WAIT_MS     5000   /* from hanging up to the carrier's word that it is done */

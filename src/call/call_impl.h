@@ -236,6 +236,7 @@ void answer_created(struct call *c, const struct rt_event *ev);
 void answer_done(struct call *c, const struct rt_event *ev);
 void answer_error(struct call *c, const struct rt_event *ev);
 void answer_timer(struct call *c);
+void answer_died(struct call *c); /* it was cut: nothing of it is played any more */
 /* Nobody else stops it: tells the engine to. */
 void answer_cancel(struct call *c);
 bool answer_is_current(const struct call *c, struct str response_id);

@@ -234,6 +234,7 @@ static void on_keys(struct call *c)
         if (c->closing == CLOSING_NO)
             want_add(c, PURPOSE_TURN, STR(""));
     }
+    leave_if_done(c); /* a farewell may have been cut by the first key */
 }
 
 /* -- emergencies -- */

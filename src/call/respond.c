@@ -291,11 +291,28 @@ void answer_error(struct call *c, const struct rt_event *ev)
     answer_next(c);
 }
 
+void answer_died(struct call *c)
+{
+    if (c->answer.state == ANSWER_NONE || c->answer.dead)
+        return;
+    c->answer.dead = true;
+    if (c->answer.state != ANSWER_ACTIVE)
+        return;
+    /* Its end is a formality; an engine that owes even that is dead itself. */
+    c->answer.seen_us = c->now;
+    int64_t at = c->now + (int64_t)CALL_CANCEL_WAIT_MS * 1000;
+    if (c->timer_at[CALL_TIMER_RESPONSE] > at)
+        timer_set(c, CALL_TIMER_RESPONSE, at);
+}
+
 void answer_timer(struct call *c)
 {
     if (c->answer.state == ANSWER_NONE)
         return;
-    int64_t due = c->answer.seen_us + (int64_t)c->config.response_timeout_ms * 1000;
+    uint32_t patience = c->config.response_timeout_ms;
+    if (c->answer.dead && c->answer.state == ANSWER_ACTIVE && patience > CALL_CANCEL_WAIT_MS)
+        patience = CALL_CANCEL_WAIT_MS;
+    int64_t due = c->answer.seen_us + (int64_t)patience * 1000;
     if (c->now < due)
         timer_set(c, CALL_TIMER_RESPONSE, due);
     else

@@ -281,8 +281,7 @@ void voice_cut(struct call *c)
     bool queued = false;
     for (uint32_t i = 0; i < c->source_count; i++)
         queued |= c->sources[i].pending > 0;
-    if (c->answer.state != ANSWER_NONE)
-        c->answer.dead = true;
+    answer_died(c);
     if (!unheard && !queued)
         return;
     c->stats.interruptions++;

@@ -188,6 +188,10 @@ static void swap(struct sim *s)
         sim_fail(s, "swapped to a spare that is not ready");
     if (s->main && s->main->response.active && s->main->response.made && !s->main->mute)
         s->stats.forced++;
+    bool forced =
+        s->in && s->in->type != CALL_IN_ENGINE_EVENT && s->in->type != CALL_IN_SPARE_EVENT;
+    if (s->main && s->main->words_due && !forced && !s->fault)
+        sim_fail(s, "swapped before the words of a turn were known");
     forget(s, &s->main);
     s->main = s->spare;
     s->spare = NULL;
@@ -326,9 +330,11 @@ void peer_speech(struct sim *s, bool started)
         send(s, p, 90000, RT_SPEECH_STOPPED, s->caller_item,
              heard_at(p, s->speech_to + TURN_SILENCE_BYTES));
         send(s, p, 91000, RT_INPUT_AUDIO_COMMITTED, s->caller_item, 0);
-        if (!sim_chance(s, s->fault)) /* the words come late, or never */
-            send(s, p, 92000 + away(s) * (sim_chance(s, 200) ? 20 : 1), RT_TRANSCRIPTION_COMPLETED,
-                 s->caller_item, sim_chance(s, 5));
+        if (sim_chance(s, s->fault))
+            return;     /* the words never come */
+        p->words_due++; /* or late */
+        send(s, p, 92000 + away(s) * (sim_chance(s, 200) ? 20 : 1), RT_TRANSCRIPTION_COMPLETED,
+             s->caller_item, sim_chance(s, 5));
     }
 }
 
@@ -363,8 +369,9 @@ static void note_event(struct sim *s, struct sim_session *p, const struct sim_ev
     if (ev->rt == RT_SPEECH_STARTED && newest) {
         s->speech_told = true;
         s->speech_known = false;
-    } else if (ev->rt == RT_TRANSCRIPTION_COMPLETED && newest) {
-        s->speech_known = true;
+    } else if (ev->rt == RT_TRANSCRIPTION_COMPLETED) {
+        p->words_due--;
+        s->speech_known |= newest;
     } else if (ev->rt == RT_RESPONSE_DONE && (ev->b & ANSWERS) &&
                (ev->b & 0xff) == RT_STATUS_COMPLETED) {
         s->owed = false;

@@ -171,6 +171,7 @@ void sim_feed(struct sim *s, struct call_input *in)
         in->at_us -= (int64_t)sim_between(s, 0, 2000) * 1000;
     s->stats.inputs++;
     watch_fed(s, in);
+    s->in = in;
     struct call_effects fx = call_step(s->call, in);
     if (s->trace)
         print_step(s, in, &fx);

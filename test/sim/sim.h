@@ -96,6 +96,7 @@ struct sim_session {
     struct sim_response response;
     uint64_t base; /* position in the caller's stream of the first byte it was given */
     uint32_t calls_asked, calls_answered;
+    uint32_t words_due; /* transcriptions on their way */
 };
 
 struct sim_stats {
@@ -111,7 +112,8 @@ struct sim_stats {
 struct sim {
     struct rng rng;
     uint64_t seed;
-    bool trace; /* print what the core is told and answers */
+    const struct call_input *in; /* being fed */
+    bool trace;                  /* print what the core is told and answers */
     struct call *call;
     struct call_config config;
     int64_t now;

@@ -73,6 +73,7 @@ TEST(wait_does_not_talk_over_the_caller)
     world_created(&w, "resp_2");
     world_wait(&w, 1000);
     world_speech_starts(&w, "u2", 2000);
+    world_done(&w, "resp_2", "cancelled");
     world_wait(&w, 4000);
     CHECK_INT(0, world_count(&w, "One moment"));
     END_CALL();
@@ -246,5 +247,40 @@ TEST(wait_begins_also_when_the_engine_stalls_within_a_frame)
     world_echo(&w);
     world_wait(&w, 2700);
     CHECK(world_did(&w, "One moment"));
+    END_CALL();
+}
+
+TEST(wait_short_for_the_end_of_an_answer_that_was_cut)
+{
+    struct call_config k = waiting();
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    world_speak(&w, "resp_2", "item_2", 2000);
+    world_wait(&w, 500);
+    world_in(&w, (struct call_input){.type = CALL_IN_DTMF, .number = '5'});
+    CHECK(world_did(&w, "response.cancel"));
+    world_wait(&w, 2900); /* and the engine says nothing any more */
+    CHECK_INT(1, world_count(&w, "engine_open"));
+    world_wait(&w, 200);
+    CHECK_INT(2, world_count(&w, "engine_open"));
+    END_CALL();
+}
+
+TEST(wait_transfers_although_a_key_cut_the_words_before)
+{
+    struct call_config k = waiting();
+    k.transfer_number = "+15055550199";
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_in(&w, (struct call_input){.type = CALL_IN_DTMF, .number = '0'});
+    world_wait(&w, 1600);
+    world_created(&w, "resp_2");
+    world_speak(&w, "resp_2", "item_2", 2000); /* "One moment, I am connecting you ..." */
+    world_wait(&w, 500);
+    world_in(&w, (struct call_input){.type = CALL_IN_DTMF, .number = '5'});
+    world_wait(&w, 1600);
+    CHECK(world_did(&w, "transfer +15055550199"));
     END_CALL();
 }
