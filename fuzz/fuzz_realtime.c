@@ -39,7 +39,8 @@ static void write_back(struct rt_event *ev)
     ASSERT(buf_ok(&a) && rt_event_parse(&again, buf_str(&a), NULL) == OK);
     ASSERT(again.type == ev->type);
     rt_event_write(&b, &again);
-    ASSERT(str_eq(buf_str(&a), buf_str(&b)));
+    /* Without its escapes it may be one for the scanner, which writes all members it knows. */
+    ASSERT(!again.root != !ev->root || str_eq(buf_str(&a), buf_str(&b)));
     rt_event_fini(&again);
     if (ev->type != RT_UNKNOWN) { /* from the modelled members alone */
         ev->root = NULL;

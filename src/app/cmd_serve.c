@@ -127,6 +127,9 @@ int cmd_serve(int argc, char **argv)
     if (err == OK)
         err = server_run(server, &why);
     config_fini(&config);
+    if (err != OK && !why.text[0])
+        (void)err_explain(&why, err, "the server cannot start (%s); the log says more",
+                          err_name(err));
     if (err == ERR_INVALID || err == ERR_NOTFOUND)
         return command_usage("%s", why.text);
     if (err != OK)

@@ -41,7 +41,7 @@ static enum err take_fault(const json_t *value, struct provider_step *step, stru
 {
     struct str text = json_is_string(value) ? str_of(json_string_value(value)) : STR_NONE;
     struct str arg = text;
-    struct str name = str_take_until(&arg, '=');
+    struct str name = text.p ? str_take_until(&arg, '=') : STR_NONE;
     if (!text.p || !provider_fault_find(name, &step->fault) ||
         (arg.p && !str_to_i64(arg, &step->fault_arg)))
         return err_explain(why, ERR_INVALID, "fault must be the name of one, not \"%.40s\"",

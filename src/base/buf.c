@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/mem.h"
 
 enum { BUF_FIRST_BYTES = 128 };
@@ -53,6 +54,8 @@ static bool grow(struct buf *b, size_t len, size_t limit)
     size_t need = b->len + len;
     if (need <= b->cap)
         return true;
+    if (FAULT("buf.grow"))
+        return false;
     size_t cap = b->cap ? b->cap * 2 : BUF_FIRST_BYTES;
     if (cap < need)
         cap = need;

@@ -1,4 +1,5 @@
 #include "base/js.h"
+#include "base/fault.h"
 
 #include <string.h>
 
@@ -35,6 +36,10 @@ enum err js_parse(struct str text, json_t **out, struct err_detail *detail)
     json_error_t error;
     json_t *root = json_loadb(text.p ? text.p : "", text.len,
                               JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+    if (root && FAULT("js.parse")) {
+        json_decref(root);
+        return err_explain(detail, ERR_INVALID, "invalid JSON: made to fail");
+    }
     if (!root)
         return err_explain(detail, ERR_INVALID, "invalid JSON at line %d column %d: %s", error.line,
                            error.column, error.text);

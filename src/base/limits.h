@@ -18,6 +18,10 @@
 #define BREAKER_WAIT_MS_MIN 2000  /* before the first probe; doubles */
 #define BREAKER_WAIT_MS_MAX 60000 /* a minute without a peer that is back is enough */
 
+/* -- faults, in builds for tests -- */
+#define FAULT_NAMES_MAX      128 /* steps that can be made to fail */
+#define FAULT_NAME_BYTES_MAX 48  /* "module.step" */
+
 /* -- JSON -- */
 #define JSON_DEPTH_MAX 32 /* deeper text is an attack on a recursive parser */
 

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/js.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -317,6 +318,7 @@ static enum err build_headers(struct realtime_driver *d, const struct realtime_o
     if (key.len > REALTIME_KEY_BYTES_MAX)
         return err_explain(detail, ERR_INVALID, "the provider's key is longer than %d bytes",
                            REALTIME_KEY_BYTES_MAX);
+    FAULTS_OFF();
     if (d->shape == REALTIME_BETA)
         buf_put_str(&d->headers, STR("OpenAI-Beta: realtime=v1\r\n"));
     if (key.len) {
@@ -326,6 +328,7 @@ static enum err build_headers(struct realtime_driver *d, const struct realtime_o
         buf_put_str(&d->headers, STR("\r\n"));
         d->key = str_n(d->headers.p + at, key.len);
     }
+    FAULTS_ON();
     ASSERT(buf_ok(&d->headers));
     return OK;
 }

@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/str.h"
 
 int copy_write_all(int fd, const void *p, size_t len, uint64_t offset)
 {
     const char *at = p;
     while (len > 0) {
-        ssize_t n = pwrite(fd, at, len, (off_t)offset);
+        ssize_t n = FAULT_CALL("journal.write", ENOSPC, pwrite(fd, at, len, (off_t)offset));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -35,7 +36,8 @@ enum err copy_begin(struct copy *c, int dir_fd, const char *id, struct err_detai
     snprintf(c->name, sizeof(c->name), "%s.jrn", id);
     snprintf(c->tmp, sizeof(c->tmp), "%s.jrn.tmp", id);
     buf_init(&c->bytes, JOURNAL_COPY_BYTES);
-    c->fd = openat(dir_fd, c->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    c->fd = FAULT_CALL("copy.open", EMFILE,
+                       openat(dir_fd, c->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (c->fd >= 0)
         return OK;
     enum err err = explain(c, "create", errno, detail);
@@ -54,7 +56,7 @@ static enum err flush(struct copy *c, struct err_detail *detail)
     const char *at = c->bytes.p;
     size_t left = c->bytes.len;
     while (left > 0) {
-        ssize_t n = write(c->fd, at, left);
+        ssize_t n = FAULT_CALL("copy.write", ENOSPC, write(c->fd, at, left));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -78,7 +80,10 @@ enum err copy_add(struct copy *c, int fd, uint64_t offset, uint64_t len, struct 
         }
         if (want > len)
             want = (size_t)len;
-        ssize_t n = pread(fd, buf_reserve(&c->bytes, want), want, (off_t)offset);
+        FAULTS_OFF();
+        void *room = buf_reserve(&c->bytes, want);
+        FAULTS_ON();
+        ssize_t n = FAULT_CALL("copy.read", EIO, pread(fd, room, want, (off_t)offset));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) /* 0: the segment was cut by somebody else */
@@ -95,12 +100,12 @@ enum err copy_commit(struct copy *c, struct err_detail *detail)
     enum err err = flush(c, detail);
     if (err != OK || c->dir_fd < 0)
         return err;
-    if (fsync(c->fd) != 0)
+    if (FAULT_CALL("copy.sync", EIO, fsync(c->fd)) != 0)
         return explain(c, "sync", errno, detail);
-    if (renameat(c->dir_fd, c->tmp, c->dir_fd, c->name) != 0)
+    if (FAULT_CALL("copy.rename", EACCES, renameat(c->dir_fd, c->tmp, c->dir_fd, c->name)) != 0)
         return explain(c, "name", errno, detail);
     c->tmp[0] = '\0';
-    if (fsync(c->dir_fd) != 0)
+    if (FAULT_CALL("copy.sync_dir", EIO, fsync(c->dir_fd)) != 0)
         return explain(c, "sync the directory of", errno, detail);
     return OK;
 }

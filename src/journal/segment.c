@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/limits.h"
 
 static const char SEGMENTS[] = "segments";
@@ -22,7 +23,8 @@ enum err series_open_dirs(struct series *s, const char *dir, bool create, struct
     *s = (struct series){.dir_fd = -1, .segments_fd = -1, .lock_fd = -1};
     if (create && mkdir(dir, 0700) != 0 && errno != EEXIST)
         return explain("create the directory", dir, detail);
-    s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s->dir_fd =
+        FAULT_CALL("journal.open_dir", EMFILE, open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (s->dir_fd < 0) {
         if (errno == ENOENT)
             return err_explain(detail, ERR_NOTFOUND, "there is no directory %s", dir);
@@ -55,7 +57,8 @@ static enum err take_lock(struct series *s, struct err_detail *detail)
     char name[SEGMENT_NAME_BYTES];
     lock_name(name, s->name);
     for (int i = 0; i < JOURNAL_LOCK_TRIES; i++) {
-        int fd = openat(s->segments_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        int fd = FAULT_CALL("journal.lock", ENOSPC,
+                            openat(s->segments_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
         if (fd < 0)
             return explain("create the lock", name, detail);
         struct stat st;

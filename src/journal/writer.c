@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "journal/copy.h"
 #include "journal/journal_private.h"
@@ -70,12 +71,13 @@ static int open_segment(struct batch *b, struct segment *s)
     const struct series *series = &b->journal->series; /* does not change while jobs run */
     char name[SEGMENT_NAME_BYTES];
     segment_name(name, series->name, s->number);
-    int fd = openat(series->segments_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = FAULT_CALL("journal.open", EMFILE,
+                        openat(series->segments_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (fd < 0) {
         b->failed_at = "open";
         return errno;
     }
-    if (fsync(series->segments_fd) != 0) {
+    if (FAULT_CALL("journal.sync_dir", EIO, fsync(series->segments_fd)) != 0) {
         int error = errno;
         close(fd);
         b->failed_at = "sync-dir";
@@ -87,7 +89,7 @@ static int open_segment(struct batch *b, struct segment *s)
 
 static int sync_segment(struct batch *b, struct segment *s)
 {
-    if (fdatasync(s->fd) == 0)
+    if (FAULT_CALL("journal.sync", EIO, fdatasync(s->fd)) == 0)
         return 0;
     b->failed_at = "sync";
     return errno;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "net/conn_private.h"
 #include "net/loop_private.h"
@@ -190,6 +191,10 @@ static void handshake(struct conn *c)
 {
     ERR_clear_error();
     errno = 0;
+    if (FAULT("tls.handshake")) {
+        conn_fail(c, ERR_INVALID);
+        return;
+    }
     int rc = SSL_do_handshake(c->ssl);
     if (rc == 1) {
         opened(c);
@@ -302,7 +307,8 @@ void conn_arm(struct conn *c)
 enum err conn_attach(struct conn *c, int fd)
 {
     struct conn_sock *s = mem_zalloc(sizeof(*s));
-    int rc = uv_poll_init(loop_uv(c->loop), &s->poll, fd); /* also makes it non-blocking */
+    int rc = FAULT("conn.poll") ? UV_ENOMEM : uv_poll_init(loop_uv(c->loop), &s->poll, fd);
+    /* which also made it non-blocking */
     if (rc != 0) {
         LOG_ERROR(NULL, "conn.poll", "err=\"%s\"", uv_strerror(rc));
         close(fd);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "net/conn_private.h"
 #include "net/tls_private.h"
@@ -46,7 +47,8 @@ static enum err try_one(struct conn *c, const struct sockaddr *address)
 {
     socklen_t len =
         address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = FAULT_CALL("conn.socket", EMFILE,
+                        socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (fd < 0) {
         LOG_ERROR(NULL, "conn.socket", "err=\"%s\"", strerrordesc_np(errno));
         return ERR_IO;
@@ -54,7 +56,8 @@ static enum err try_one(struct conn *c, const struct sockaddr *address)
     enum err err = conn_attach(c, fd);
     if (err != OK)
         return err;
-    if (connect(fd, address, len) != 0 && errno != EINPROGRESS) {
+    if (FAULT_CALL("conn.connect", ECONNREFUSED, connect(fd, address, len)) != 0 &&
+        errno != EINPROGRESS) {
         err = conn_errno(errno);
         conn_detach(c);
         return err;
@@ -129,6 +132,11 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
     struct conn_dial *d = request->data;
     struct conn *c = d->conn;
     d->resolving = false;
+    if (FAULT("conn.resolve")) {
+        uv_freeaddrinfo(list);
+        list = NULL;
+        status = UV_EAI_AGAIN;
+    }
     for (const struct addrinfo *a = list; a && d->count < CONN_ADDRESSES_MAX; a = a->ai_next) {
         if (a->ai_family != AF_INET && a->ai_family != AF_INET6)
             continue;

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "net/conn_private.h"
 #include "net/tls_private.h"
@@ -55,7 +56,7 @@ enum conn_io conn_io_read(struct conn *c, uint8_t *p, size_t *len, enum err *why
         int rc = SSL_read_ex(c->ssl, p, LOOP_READ_BYTES, len);
         return rc == 1 ? CONN_IO_DONE : tls_outcome(c, rc, why);
     }
-    ssize_t n = read(c->sock->fd, p, LOOP_READ_BYTES);
+    ssize_t n = FAULT_CALL("conn.recv", ECONNRESET, read(c->sock->fd, p, LOOP_READ_BYTES));
     if (n > 0) {
         *len = (size_t)n;
         return CONN_IO_DONE;
@@ -76,7 +77,7 @@ enum conn_io conn_io_write(struct conn *c, const void *p, size_t len, size_t *se
         int rc = SSL_write_ex(c->ssl, p, len, sent);
         return rc == 1 ? CONN_IO_DONE : tls_outcome(c, rc, why);
     }
-    ssize_t n = send(c->sock->fd, p, len, MSG_NOSIGNAL);
+    ssize_t n = FAULT_CALL("conn.send", EPIPE, send(c->sock->fd, p, len, MSG_NOSIGNAL));
     if (n >= 0) {
         *sent = (size_t)n;
         return CONN_IO_DONE;

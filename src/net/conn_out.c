@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "net/conn_private.h"
 #include "net/tls_private.h"
 
@@ -77,7 +78,9 @@ static void enqueue(struct conn *c, const void *p, size_t len)
         buf_consume(&c->out, c->out_sent);
         c->out_sent = 0;
     }
+    FAULTS_OFF();
     buf_put(&c->out, p, len);
+    FAULTS_ON();
     ASSERT(buf_ok(&c->out)); /* checked against out_max when it was written */
 }
 
@@ -134,6 +137,10 @@ void conn_commit(struct conn *c, size_t len)
 enum err conn_write(struct conn *c, const void *p, size_t len)
 {
     conn_check(c);
+    if (FAULT("conn.write")) {
+        c->refused = true;
+        return ERR_LIMIT;
+    }
     void *room = conn_room(c, len);
     if (room) {
         if (len)

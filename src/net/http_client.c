@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/buf.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -378,7 +379,7 @@ enum err http_fetch(struct http_client *c, const struct http_fetch_opts *opts, h
     for (const char *const *h = opts->headers; h && *h; h++)
         if (!header_valid(*h))
             return ERR_INVALID;
-    if (c->count >= HTTP_CLIENT_FETCHES_MAX)
+    if (c->count >= HTTP_CLIENT_FETCHES_MAX || FAULT("http_client.fetch"))
         return ERR_LIMIT;
 
     struct http_fetch *f = mem_zalloc(sizeof(*f));

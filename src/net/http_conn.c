@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -129,6 +130,7 @@ static bool write_answer(struct http_conn *hc, const struct http_answer *a)
 {
     struct buf b;
     buf_init(&b, HTTP_HEAD_BYTES_MAX + HTTP_REPLY_JOIN_BYTES);
+    FAULTS_OFF();
     buf_printf(&b, "HTTP/1.1 %u %s\r\n", a->status, http_reason(a->status));
     put_date(&b);
     if (a->content_type) {
@@ -140,6 +142,7 @@ static bool write_answer(struct http_conn *hc, const struct http_answer *a)
                 hc->keep_alive ? STR("Connection: keep-alive\r\n") : STR("Connection: close\r\n"));
     buf_put_str(&b, a->fields);
     buf_put_str(&b, STR("\r\n"));
+    FAULTS_ON();
     ASSERT(buf_ok(&b)); /* http_reply_header bounds what handlers add */
 
     struct str body = a->content_type && !hc->head_only ? a->body : STR("");
@@ -452,7 +455,9 @@ static void on_data(void *ctx, uint8_t *p, size_t len)
     if (hc->phase == HTTP_ENDING)
         return;
     /* process() leaves less than HTTP_HEAD_BYTES_MAX or pauses, so a read always fits behind it. */
+    FAULTS_OFF();
     buf_put(&hc->in, p, len);
+    FAULTS_ON();
     ASSERT(buf_ok(&hc->in));
     process(hc);
 }

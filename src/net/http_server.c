@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -38,7 +39,8 @@ static void on_listener(uv_poll_t *handle, int status, int events)
         return;
     }
     for (unsigned i = 0; i < HTTP_ACCEPTS_PER_EVENT; i++) {
-        int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = FAULT_CALL("http.accept", EMFILE,
+                            accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             pause_accepting(s, errno);
             return;
@@ -102,14 +104,16 @@ static int open_listener(const struct sockaddr *address, socklen_t len, bool sha
         errno = EADDRINUSE;
         return -1;
     }
-    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = FAULT_CALL("http.socket", EMFILE,
+                        socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
     if (address->sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
-    if (bind(fd, address, len) == 0 && listen(fd, HTTP_BACKLOG) == 0)
+    if (bind(fd, address, len) == 0 &&
+        FAULT_CALL("http.listen", EADDRINUSE, listen(fd, HTTP_BACKLOG)) == 0)
         return fd;
     int saved = errno;
     close(fd);
@@ -140,7 +144,7 @@ enum err http_server_open(struct http_server **out, struct loop *l,
         return err_explain(detail, ERR_IO, "Cannot listen on %s port %u: %s.", opts->host,
                            opts->port, strerrordesc_np(errno));
     struct http_server *s = mem_zalloc(sizeof(*s));
-    int rc = uv_poll_init(loop_uv(l), &s->poll, fd);
+    int rc = FAULT("http.poll") ? UV_ENOMEM : uv_poll_init(loop_uv(l), &s->poll, fd);
     if (rc != 0) {
         close(fd);
         mem_free(s);

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "net/loop_private.h"
@@ -183,13 +184,13 @@ enum err loop_open(struct loop **out, unsigned index)
     /* OpenSSL writes with write(2): a peer that is gone must be an error there, not a signal. */
     signal(SIGPIPE, SIG_IGN);
     struct loop *l = mem_zalloc(sizeof(*l));
-    int rc = uv_loop_init(&l->uv);
+    int rc = FAULT("loop.open") ? UV_EMFILE : uv_loop_init(&l->uv);
     if (rc != 0) {
         LOG_ERROR(NULL, "loop.open", "err=\"%s\"", uv_strerror(rc));
         mem_free(l);
         return ERR_IO;
     }
-    rc = uv_async_init(&l->uv, &l->wake, on_wake);
+    rc = FAULT("loop.async") ? UV_EMFILE : uv_async_init(&l->uv, &l->wake, on_wake);
     if (rc != 0) {
         LOG_ERROR(NULL, "loop.open", "err=\"%s\"", uv_strerror(rc));
         uv_loop_close(&l->uv);
@@ -266,7 +267,7 @@ void loop_close(struct loop *l)
 enum err loop_post(struct loop *l, loop_fn *fn, void *ctx)
 {
     pthread_mutex_lock(&l->lock);
-    if (l->posts_count == LOOP_MAILBOX_MAX) {
+    if (l->posts_count == LOOP_MAILBOX_MAX || FAULT("loop.post")) {
         pthread_mutex_unlock(&l->lock);
         return ERR_LIMIT;
     }

@@ -1,10 +1,12 @@
 #include "net/worker.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -71,7 +73,8 @@ enum err worker_pool_open(struct worker_pool **out, const char *name, unsigned t
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = 0;
     while (p->threads_count < threads && rc == 0) {
-        rc = pthread_create(&p->threads[p->threads_count], NULL, run, p);
+        rc = FAULT("worker.thread") ? EAGAIN
+                                    : pthread_create(&p->threads[p->threads_count], NULL, run, p);
         p->threads_count += rc == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -106,7 +109,9 @@ enum err worker_submit(struct worker_pool *p, struct loop *l, struct worker_job 
     ASSERT(job->work && job->done);
     job->loop = l;
     pthread_mutex_lock(&p->lock);
-    if (p->closing || p->queued == p->queue_max) {
+    /* A queue of one belongs to somebody who never has two jobs in it. */
+    bool full = p->queued == p->queue_max || (p->queue_max > 1 && FAULT("worker.submit"));
+    if (p->closing || full) {
         enum err err = p->closing ? ERR_CLOSED : ERR_LIMIT;
         pthread_mutex_unlock(&p->lock);
         return err;

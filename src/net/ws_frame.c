@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "net/ws.h"
 
@@ -262,7 +263,9 @@ static void take_data(struct ws_decoder *d, uint8_t *part, size_t n, struct ws_i
     if (frame_ends)
         d->in_payload = false;
     if (!ends || d->message.len) {
+        FAULTS_OFF();
         enum err err = buf_append(&d->message, part, n);
+        FAULTS_ON();
         ASSERT(err == OK); /* take_head has checked the frame's length */
         piece = buf_str(&d->message);
     }

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/base64.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
 
@@ -125,7 +126,9 @@ struct str voiceq_take(struct voiceq *q, uint32_t len, uint32_t pad, struct buf 
     }
     memset(raw + got, SILENCE, len + pad - got);
     buf_reset(out);
+    FAULTS_OFF();
     char *to = buf_reserve(out, base64_encoded_len(len + pad));
+    FAULTS_ON();
     ASSERT(to != NULL);
     buf_commit(out, base64_encode(to, raw, len + pad));
     return buf_str(out);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/mem.h"
 
@@ -81,8 +82,10 @@ static uint32_t intern(struct lm *m, struct str word)
         m->word_offset = mem_realloc(m->word_offset, m->word_cap * sizeof(*m->word_offset));
     }
     m->word_offset[m->word_count] = (uint32_t)m->text.len;
+    FAULTS_OFF();
     buf_put_str(&m->text, word);
     buf_put_byte(&m->text, '\0');
+    FAULTS_ON();
     ASSERT(buf_ok(&m->text));
     m->slots[slot] = ++m->word_count;
     if (m->word_count * 2 > m->slot_count)

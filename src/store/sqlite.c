@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/driver.h"
@@ -81,7 +82,7 @@ bool sql_row(struct sql *q)
         q->over = true;
         return false;
     }
-    q->code = sqlite3_step(q->statement);
+    q->code = FAULT("store.step") ? SQLITE_FULL : sqlite3_step(q->statement);
     return q->code == SQLITE_ROW;
 }
 
@@ -129,7 +130,7 @@ enum err sql_run(struct sql *q, struct err_detail *detail)
 
 enum err sql_exec(struct store_conn *c, const char *sql, struct err_detail *detail)
 {
-    int code = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+    int code = FAULT("store.exec") ? SQLITE_IOERR : sqlite3_exec(c->db, sql, NULL, NULL, NULL);
     return code == SQLITE_OK ? OK : explain(c, code, detail);
 }
 
@@ -186,6 +187,8 @@ static enum err conn_open(const char *path, bool writer, struct keep *keep, stru
     c->keep = keep;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_CREATE : 0);
     int code = sqlite3_open_v2(path, &c->db, flags, NULL);
+    if (FAULT("store.open"))
+        code = SQLITE_CANTOPEN;
     enum err e = code == SQLITE_OK ? OK : explain(c, code, detail);
     if (e == OK) {
         sqlite3_busy_timeout(c->db, STORE_BUSY_MS);

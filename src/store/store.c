@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/core.h"
@@ -70,7 +71,8 @@ static void write_group(struct store *s, struct store_req *first, struct queue *
     struct err_detail detail = {{0}};
     struct queue group;
     queue_init(&group);
-    enum err e = s->driver->begin(s->writer, &detail);
+    enum err e = FAULT("store.begin") ? err_explain(&detail, ERR_IO, "made to fail")
+                                      : s->driver->begin(s->writer, &detail);
     int64_t until_us = clock_mono_us() + STORE_GROUP_MS * 1000;
     size_t count = 0;
     struct store_req *r = first;
@@ -177,7 +179,7 @@ enum err store_core_queue(struct store *s, struct store_req *r)
 {
     pthread_mutex_lock(&s->lock);
     ASSERT(!s->closing);
-    bool full = s->queued >= STORE_QUEUE_MAX;
+    bool full = s->queued >= STORE_QUEUE_MAX || FAULT("store.queue");
     if (!full) {
         queue_push(&s->waiting, r);
         s->queued++;
@@ -202,7 +204,9 @@ static enum err borrow(struct store *s, struct store_conn **out, struct err_deta
     pthread_mutex_unlock(&s->lock);
     if (!fresh)
         return OK;
-    enum err e = s->driver->open(s->path, false, s->keep, out, detail);
+    enum err e = FAULT("store.open_read")
+                     ? err_explain(detail, ERR_IO, "made to fail")
+                     : s->driver->open(s->path, false, s->keep, out, detail);
     if (e != OK) {
         pthread_mutex_lock(&s->lock);
         s->conns_open--;

@@ -229,6 +229,7 @@ TEST(an_engines_deltas_are_found_in_their_events)
     put_facts(&w, 1103, "play it 0 401 0\nplay it 401 802 0\nplay it 1203 800 0\nplay zz 0 80 0\n");
     put(&w, JOURNAL_END, 2000, STR("{}"));
     CHECK(export_sound(&w, &f, &s));
+    CHECK(s.wav.frames >= 103 * 8 + 403);
     int16_t edge[4];
     wav_read_channel(&s.wav, 1, 103 * 8 + 399, edge, 4);
     CHECK_INT(g711_mulaw_decode(B), edge[1]);
