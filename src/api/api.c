@@ -17,14 +17,17 @@ static void on_health(void *ctx, struct http_exchange *ex)
     host_counters(a->opts.host, &c);
     struct buf b;
     buf_init(&b, API_ANSWER_BYTES_MAX);
-    buf_printf(&b, "{\"status\":\"%s\",\"version\":", c.journal.failing ? "degraded" : "ok");
+    bool storing = !store_failing(a->opts.store), well = storing && !c.journal.failing;
+    buf_printf(&b, "{\"status\":\"%s\",\"version\":", well ? "ok" : "degraded");
     buf_put_json(&b, str_of(a->opts.version));
     buf_printf(&b, ",\"uptimeMs\":%lld,\"engine\":",
                (long long)((clock_mono_us() - a->opts.started_us) / 1000));
     buf_put_json(&b, str_of(a->opts.engine));
-    buf_printf(&b, ",\"calls\":{\"live\":%zu,\"total\":%llu},\"journal\":\"%s\"}\n", c.calls_live,
-               (unsigned long long)c.calls_total, c.journal.failing ? "failing" : "ok");
-    http_reply(ex, c.journal.failing ? 503 : 200, "application/json", buf_str(&b));
+    buf_printf(&b,
+               ",\"calls\":{\"live\":%zu,\"total\":%llu},\"journal\":\"%s\",\"store\":\"%s\"}\n",
+               c.calls_live, (unsigned long long)c.calls_total,
+               c.journal.failing ? "failing" : "ok", storing ? "ok" : "failing");
+    http_reply(ex, well ? 200 : 503, "application/json", buf_str(&b));
     buf_fini(&b);
 }
 
@@ -140,6 +143,8 @@ static void on_metrics(void *ctx, struct http_exchange *ex)
            hub.moved);
     metric(&b, "http_connections_not_moved_total", "counter",
            "Connections answered 503 because their call's loop took no more.", hub.refused);
+    metric(&b, "store_failing", "gauge", "1 while the database cannot be written.",
+           store_failing(a->opts.store));
     metric(&b, "store_queue", "gauge", "Writes waiting for the database.",
            store_queued(a->opts.store));
     metric(&b, "workers_live_queue", "gauge", "Jobs a listener waits for.",

@@ -410,7 +410,9 @@ static void on_signal(uv_signal_t *handle, int number)
     LOG_INFO(NULL, "server.stopping", "signal=%d", number);
     (void)notify_send(s->notify, "STOPPING=1");
     for (unsigned i = 0; i < s->lane_count; i++)
-        if (loop_post(s->lanes[i].loop, stop_lane, &s->lanes[i]) != OK)
+        if (&s->lanes[i] == lane) /* its own mailbox cannot be too full for it */
+            loop_defer(lane->loop, stop_lane, lane);
+        else if (loop_post(s->lanes[i].loop, stop_lane, &s->lanes[i]) != OK)
             LOG_ERROR(NULL, "server.not_stopped", "loop=%u; signal again", i);
 }
 

@@ -80,6 +80,7 @@
 #define STORE_GROUP_MS              20   /* a transaction longer than this delays its first */
 #define STORE_BUSY_MS               5000 /* for another process (a command) to finish writing */
 #define STORE_READ_CONNS_MAX        4    /* worker threads and commands reading at once */
+#define STORE_RETRY_MS              250  /* a full disk does not empty by itself */
 #define STORE_DELIVER_RETRY_MS      5    /* until a loop's full mailbox is tried again */
 #define STORE_RESULT_BYTES_MAX      (64 << 20) /* every passage of a very large business */
 #define STORE_LIST_MAX              200        /* rows of a page */

@@ -33,6 +33,8 @@ struct store {
     struct queue waiting;
     size_t queued; /* waiting, running or not yet delivered */
     bool closing;
+    bool failing;      /* the last transaction was not written */
+    unsigned failures; /* of the disk, in a row; the writer's own */
     struct store_conn *idle[STORE_READ_CONNS_MAX];
     size_t idle_count;
     size_t conns_open;
@@ -65,8 +67,56 @@ static struct store_req *queue_pop(struct queue *q)
 
 /* -- the writer -- */
 
-/* Runs what is waiting in one transaction and moves it to `done`. */
-static void write_group(struct store *s, struct store_req *first, struct queue *done)
+/* Whether a write waits for the disk to be well again: nobody waits for its answer. */
+static bool patient(const struct store_req *r, enum err why)
+{
+    return r->deliver && !r->done && (why == ERR_IO || why == ERR_TIMEOUT);
+}
+
+static void note_outcome(struct store *s, enum err err, const struct err_detail *detail)
+{
+    if (err != OK && s->failures++ == 0)
+        LOG_ERROR(NULL, "store.failing",
+                  "err=%s detail=\"%s\" next=\"kept in memory, tried again\"", err_name(err),
+                  detail->text);
+    if (err == OK && s->failures > 0) {
+        LOG_WARN(NULL, "store.recovered", "failures=%u", s->failures);
+        s->failures = 0;
+    }
+    pthread_mutex_lock(&s->lock);
+    s->failing = err != OK;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Hands out a group; what is to be tried again goes back in front of all others, in its order. */
+static void settle_group(struct store *s, struct queue *group, enum err err,
+                         const struct err_detail *detail, struct queue *done)
+{
+    struct queue again;
+    struct store_req *r;
+    queue_init(&again);
+    pthread_mutex_lock(&s->lock);
+    bool closing = s->closing;
+    pthread_mutex_unlock(&s->lock);
+    while ((r = queue_pop(group))) {
+        if (err != OK && r->err == OK) {
+            r->err = err;
+            r->detail = *detail;
+        }
+        queue_push(patient(r, r->err) && !closing ? &again : done, r);
+    }
+    if (!again.head)
+        return;
+    pthread_mutex_lock(&s->lock);
+    *again.tail = s->waiting.head;
+    if (!s->waiting.head)
+        s->waiting.tail = again.tail;
+    s->waiting.head = again.head;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Runs what is waiting in one transaction and moves it to `done`. False: the disk failed. */
+static bool write_group(struct store *s, struct store_req *first, struct queue *done)
 {
     struct err_detail detail = {{0}};
     struct queue group;
@@ -76,28 +126,27 @@ static void write_group(struct store *s, struct store_req *first, struct queue *
     int64_t until_us = clock_mono_us() + STORE_GROUP_MS * 1000;
     size_t count = 0;
     struct store_req *r = first;
+    bool stuck = false;
     while (r) {
         r->err = e == OK ? s->driver->exec(s->writer, r) : e;
         if (e != OK)
             r->detail = detail;
         queue_push(&group, r);
-        if (++count == STORE_GROUP_MAX || clock_mono_us() >= until_us)
+        /* What follows it must not overtake it: a turn needs its call. */
+        stuck = e == OK && patient(r, r->err);
+        if (stuck || ++count == STORE_GROUP_MAX || clock_mono_us() >= until_us)
             break;
         pthread_mutex_lock(&s->lock);
         r = queue_pop(&s->waiting);
         pthread_mutex_unlock(&s->lock);
     }
-    enum err committed = e == OK ? s->driver->commit(s->writer, &detail) : e;
-    if (committed != OK)
-        LOG_ERROR(NULL, "store.write_failed", "requests=%zu err=%s detail=\"%s\" next=lost", count,
-                  err_name(committed), detail.text);
-    while ((r = queue_pop(&group))) {
-        if (committed != OK && r->err == OK) {
-            r->err = committed;
-            r->detail = detail;
-        }
-        queue_push(done, r);
-    }
+    if (stuck)
+        detail = r->detail;
+    struct err_detail why = detail;
+    enum err committed = e == OK ? s->driver->commit(s->writer, &why) : e;
+    note_outcome(s, committed != OK ? committed : stuck ? ERR_IO : OK, &why);
+    settle_group(s, &group, committed, &why, done);
+    return committed == OK && !stuck;
 }
 
 /* Hands results out in order. What a full mailbox refuses stays in `done`, with everything behind
@@ -135,20 +184,25 @@ static void deliver(struct store *s, struct queue *done)
     }
 }
 
-static void wait_for_work(struct store *s, bool retry_soon)
+/* Until there is something to do, or that time has passed. The lock is held. */
+static void wait_ms(struct store *s, int64_t ms)
 {
-    if (!retry_soon) {
-        pthread_cond_wait(&s->work, &s->lock);
-        return;
-    }
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += STORE_DELIVER_RETRY_MS * 1000000L;
+    clock_gettime(CLOCK_MONOTONIC, &until); /* as s->work: the wall clock may be set back */
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_nsec -= 1000000000L;
         until.tv_sec++;
     }
     pthread_cond_timedwait(&s->work, &s->lock, &until);
+}
+
+static void wait_for_disk(struct store *s)
+{
+    int64_t until_us = clock_mono_us() + STORE_RETRY_MS * INT64_C(1000);
+    for (int64_t now = clock_mono_us(); !s->closing && now < until_us; now = clock_mono_us())
+        wait_ms(s, (until_us - now + 999) / 1000);
 }
 
 static void *writer_main(void *arg)
@@ -158,14 +212,17 @@ static void *writer_main(void *arg)
     queue_init(&done);
     pthread_mutex_lock(&s->lock);
     while (!s->closing || s->waiting.head) {
-        if (!s->waiting.head)
-            wait_for_work(s, done.head != NULL);
+        if (!s->waiting.head && done.head)
+            wait_ms(s, STORE_DELIVER_RETRY_MS);
+        else if (!s->waiting.head)
+            pthread_cond_wait(&s->work, &s->lock);
         struct store_req *first = queue_pop(&s->waiting);
         pthread_mutex_unlock(&s->lock);
-        if (first)
-            write_group(s, first, &done);
+        bool well = !first || write_group(s, first, &done);
         deliver(s, &done);
         pthread_mutex_lock(&s->lock);
+        if (!well)
+            wait_for_disk(s);
     }
     pthread_mutex_unlock(&s->lock);
     deliver(s, &done);
@@ -259,7 +316,11 @@ enum err store_open(struct store **out, const struct store_opts *opts, struct er
     s->writer = writer;
     queue_init(&s->waiting);
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->work, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->work, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&s->finished, NULL);
     pthread_cond_init(&s->lent, NULL);
     int failed = pthread_create(&s->thread, NULL, writer_main, s);
@@ -316,6 +377,14 @@ size_t store_queued(struct store *s)
     size_t n = s->queued;
     pthread_mutex_unlock(&s->lock);
     return n;
+}
+
+bool store_failing(struct store *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool failing = s->failing;
+    pthread_mutex_unlock(&s->lock);
+    return failing;
 }
 
 struct worker_pool *store_core_pool(const struct store *s)

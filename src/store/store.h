@@ -68,6 +68,9 @@ enum err store_submit(struct store *s, struct loop *loop, struct store_req *r, s
 enum err store_run(struct store *s, struct store_req *r) MUST_CHECK;
 /* NULL-safe. */
 void store_req_free(struct store_req *r);
+/* Whether the last transaction failed for the disk's sake. Writes that nobody waits for are kept,
+ * within STORE_QUEUE_MAX, and tried again. Any thread. */
+bool store_failing(struct store *s);
 /* Writes waiting or running now. Any thread; for metrics. */
 size_t store_queued(struct store *s);
 

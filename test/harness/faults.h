@@ -224,9 +224,9 @@ static int faults_main(unsigned each, const char *only)
         faults_reap(&f);
     const struct faults_tally *y = &f.tally;
     printf(
-        "%u runs with one step failing: %u passed all the same, %u failed in order, %u never came "
-        "to it, %u broke\n",
-        y->runs, y->passed, y->checked, y->unreached, y->broken);
+        "%u runs with one step failing: %u passed all the same, %u failed in order, %u waited, %u "
+        "never came to it, %u broke\n",
+        y->runs, y->passed, y->checked, y->waited, y->unreached, y->broken);
     return y->broken != 0;
 }
 

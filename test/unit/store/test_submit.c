@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "net/loop.h"
 #include "net/worker.h"
@@ -99,6 +101,41 @@ TEST(answers_come_back_on_the_loop_in_order)
     CHECK_INT(1, a.missing);
     ask_close(&a);
 }
+
+#ifdef CALLEE_FAULTS
+/* A disk that fails one step costs nothing: nobody waits for these writes, so they are tried again,
+ * in their order, and a turn does not overtake its call. */
+static bool written_although(const char *step)
+{
+    struct ask a;
+    struct call_row c = {.id = STR("c"), .status = STR("queued"), .started_at_ms = 1};
+    struct call_row end = {.id = STR("c"), .status = STR("completed")};
+    if (!ask_open(&a))
+        return false;
+    fault_arm(step, 1);
+    bool sent = store_submit(a.s, NULL, store_req_call_create(&c), NULL, NULL) == OK;
+    struct store_req *update = store_req_call_update(&end, CALL_SET_STATUS);
+    sent = store_submit(a.s, NULL, update, NULL, NULL) == OK && sent;
+    int64_t until_us = clock_mono_us() + 10000000;
+    bool there = false;
+    while (sent && !there && clock_mono_us() < until_us) {
+        struct store_req *r = store_req_call_get(STR("c"));
+        there = store_run(a.s, r) == OK && str_eq(r->call.status, STR("completed"));
+        store_req_free(r);
+    }
+    bool fired = fault_fired() && !store_failing(a.s);
+    fault_arm("", 0);
+    ask_close(&a);
+    return there && fired;
+}
+
+TEST(writes_nobody_waits_for_outlive_a_failing_disk)
+{
+    CHECK(written_although("store.begin"));
+    CHECK(written_although("store.exec")); /* the begin itself, then a savepoint, then the end */
+    CHECK(written_although("store.step"));
+}
+#endif
 
 static void flood(void *ctx)
 {
