@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#define EXPORT     __attribute__((visibility("default")))
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static atomic_int full, read_only, write_ms, sync_ms;
@@ -121,14 +121,14 @@ static int mode_of(int flags, va_list args)
     return flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, int) : 0;
 }
 
-#define OPEN(name)                                                             \
-    EXPORT int name(const char *path, int flags, ...)                          \
-    {                                                                          \
-        va_list args;                                                          \
-        va_start(args, flags);                                                 \
-        int mode = mode_of(flags, args);                                       \
-        va_end(args);                                                          \
-        return before_open(path, flags) ? -1 : NEXT(name)(path, flags, mode);  \
+#define OPEN(name)                                                            \
+    EXPORT int name(const char *path, int flags, ...)                         \
+    {                                                                         \
+        va_list args;                                                         \
+        va_start(args, flags);                                                \
+        int mode = mode_of(flags, args);                                      \
+        va_end(args);                                                         \
+        return before_open(path, flags) ? -1 : NEXT(name)(path, flags, mode); \
     }
 #define OPENAT(name)                                                               \
     EXPORT int name(int dir, const char *path, int flags, ...)                     \

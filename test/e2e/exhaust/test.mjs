@@ -6,9 +6,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { NUMBER, main, until } from '../lib/lab.mjs';
+
+// The sanitizers want to be loaded first, so it is the release that is played with.
+process.env.CALLEE_BIN ??= 'build/release/callee';
+const { NUMBER, main, pooled, until } = await import('../lib/lab.mjs');
 
 const [, , shim] = process.argv;
+const WIDTH = 4;
 const HOUR_MS = 3600000;
 const CALM = [0, 0, 0, 0, 0];
 const TALK = ['--say', 'What are your opening hours?', '--say', 'How much is shipping?',
@@ -16,6 +20,8 @@ const TALK = ['--say', 'What are your opening hours?', '--say', 'How much is shi
 
 const prlimit = (pid, ...what) => execFileSync('prlimit', ['--pid', String(pid), ...what]);
 const openFiles = (pid) => readdirSync(`/proc/${pid}/fd`).length;
+const softLimit = (pid, name) =>
+  readFileSync(`/proc/${pid}/limits`, 'utf8').split('\n').find((l) => l.startsWith(name)).slice(26).trim().split(/\s+/)[0];
 const pages = (pid) => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[0]);
 
 // begin: the trouble; health: the answer expected meanwhile; heard: ms each talking caller must have
@@ -23,15 +29,18 @@ const pages = (pid) => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split('
 const rows = [
   { name: 'disk full', control: [1, 0, 0, 0, 0], health: 503, rings: true, log: /journal\.failing .*No space left|store\.write_failed/ },
   { name: 'data read-only', control: [0, 1, 0, 0, 0], health: 503, rings: true, log: /journal\.failing .*Read-only|store\.write_failed/ },
-  { name: 'slow disk: 400 ms a sync, 20 ms a write', control: [0, 0, 20, 400, 0], rings: true },
-  { name: 'clock an hour back', control: [0, 0, 0, 0, -HOUR_MS], rings: true },
-  { name: 'clock an hour forward', control: [0, 0, 0, 0, HOUR_MS], rings: true },
+  { name: 'slow disk: 400 ms a sync, 20 ms a write', control: [0, 0, 20, 400, 0], rings: true, syncUs: 400000 },
+  { name: 'clock an hour back', control: [0, 0, 0, 0, -HOUR_MS], rings: true, moved: -HOUR_MS },
+  { name: 'clock an hour forward', control: [0, 0, 0, 0, HOUR_MS], rings: true, moved: HOUR_MS },
   { name: 'no descriptors left', log: /http\.accept|accept/, rings: false,
-    begin: (s) => prlimit(s.child.pid, `--nofile=${openFiles(s.child.pid)}:65536`),
-    relief: (s) => prlimit(s.child.pid, '--nofile=65536:65536') },
+    begin: (s) => {
+      s.files ??= softLimit(s.child.pid, 'Max open files');
+      prlimit(s.child.pid, `--nofile=${openFiles(s.child.pid)}:`);
+    },
+    relief: (s) => prlimit(s.child.pid, `--nofile=${s.files}:`) },
   { name: 'no memory left', rings: false, dies: true, heard: 0,
-    begin: (s) => prlimit(s.child.pid, `--as=${pages(s.child.pid) * 4096}:unlimited`),
-    relief: (s) => s.running && prlimit(s.child.pid, '--as=unlimited:unlimited') },
+    begin: (s) => prlimit(s.child.pid, `--as=${pages(s.child.pid) * 4096}:`),
+    relief: (s) => s.running && prlimit(s.child.pid, '--as=unlimited:') },
 ];
 
 async function health(server) {
@@ -63,9 +72,10 @@ async function play(lab, row, server, set) {
   if (!row.rings) row.relief?.(server);
   const [rang] = await ended(lab, third);
   await asks;
+  const metrics = server.running ? await fetch(`${server.url}/metrics`).then((r) => r.text(), () => '') : '';
   set(CALM);
   row.relief?.(server);
-  return { reports, rang, worst, before, log: server.log.slice(from) };
+  return { metrics, reports, rang, worst, before, log: server.log.slice(from) };
 }
 
 async function settle(lab, row, server, restart) {
@@ -86,37 +96,46 @@ function check(row, seen, after) {
   if (row.rings) assert.equal(seen.rang.ok, true, told);
   if (row.health) assert.equal(seen.worst, row.health, told);
   if (row.log) assert.match(seen.log, row.log);
+  if (row.syncUs) assert.ok(Number(seen.metrics.match(/^callee_journal_sync_us_max (\d+)/m)[1]) >= row.syncUs, 'it was slow');
+  if (row.moved) {
+    const off = (l) => Math.abs(Date.parse(l.split(' ')[0]) - Date.now() - row.moved);
+    assert.ok(seen.log.split('\n').some((l) => off(l) < 300000), 'the clock was another');
+  }
   for (const old of seen.before) {
     const still = after.find((c) => c.id === old.id);
     assert.ok(still && still.turns.length >= old.turns.length, `call ${old.id} is still whole`);
   }
 }
 
-function tell(row, seen, after) {
+function tell(row, seen, after, died) {
   const heard = (r) => (r ? `${(r.heard_ms / 1000).toFixed(1)} s heard, ended by ${r.ended_by}` : 'nothing');
   const line = seen.log.split('\n').map((l) => l.replace(/^\S+Z /, '')).find((l) => /^(warn|error) /.test(l)) ?? '-';
   console.log(`${row.name}\n    callers: ${seen.reports.map(heard).join('; ')}; the third: ${heard(seen.rang)}\n` +
-    `    health meanwhile: ${seen.worst || 'no answer'}; log: ${line.slice(0, 110)}\n    afterwards: ${after.length} calls, all closed`);
+    `    health meanwhile: ${seen.worst || 'no answer'}; log: ${line.slice(0, 110)}\n    afterwards: ${died ? 'the process had ended; started again: ' : ''}${after.length} calls, all closed`);
 }
 
 await main(async (lab) => {
   assert.equal(spawnSync('prlimit', ['--version']).status, 0, 'prlimit (util-linux) is there');
   const only = process.env.CALLEE_E2E_ONLY ?? '';
   const provider = await lab.provider();
-  const control = lab.path('control');
-  const set = (numbers) => writeFileSync(control, `${numbers.join(' ')}\n`);
-  set(CALM);
   const args = ['--engine', 'realtime', '--provider-url', provider.url, '--demo-dir', lab.terse()];
-  const env = { LD_PRELOAD: shim, CALLEE_SHIM: control };
-  let server = await lab.serve(args, { env });
   const chosen = rows.filter((r) => r.name.includes(only));
-  for (const row of chosen) {
-    const seen = await play(lab, row, server, set);
-    server = await settle(lab, row, server, () => lab.serve(args, { data: server.data, env }));
-    const after = await lab.calls(server.data);
-    tell(row, seen, after);
+  let [calls, journals] = [0, 0];
+  await pooled(chosen, WIDTH, async (row, i) => {
+    const control = lab.path(`control-${i}`);
+    const set = (numbers) => writeFileSync(control, `${numbers.join(' ')}\n`);
+    set(CALM);
+    const env = { LD_PRELOAD: shim, CALLEE_SHIM: control };
+    const first = await lab.serve(args, { env });
+    await lab.dial(first, ['--say', 'Hello, are you there?']); // what was recorded before
+    const seen = await play(lab, row, first, set);
+    const last = await settle(lab, row, first, () => lab.serve(args, { data: first.data, env }));
+    const after = await lab.calls(last.data);
+    tell(row, seen, after, last !== first);
     check(row, seen, after);
-  }
-  const { calls, journals } = await lab.finish(server);
-  console.log(`${chosen.length} rows; ${calls.length} calls to ${NUMBER} closed, ${journals} journals replay`);
+    const end = await lab.finish(last);
+    calls += end.calls.length;
+    journals += end.journals;
+  });
+  console.log(`${chosen.length} rows; ${calls} calls to ${NUMBER} closed, ${journals} journals replay`);
 });
