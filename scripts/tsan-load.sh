@@ -35,33 +35,35 @@ start_provider() { # the same port every time
 
 start_provider 0
 port=$(sed -n 's/.*listening on ws:\/\/127.0.0.1:\([0-9]*\).*/\1/p' "$dir/provider.log" | head -1)
-build/tsan/callee serve --listen 127.0.0.1:0 --data "$dir/data" --demo --loops "$loops" --engine realtime \
+url=http://127.0.0.1:$((20000 + $$ % 10000))
+build/tsan/callee serve --listen "${url#http://}" --public-url "$url" --data "$dir/data" --demo --loops "$loops" --engine realtime \
     --provider-url "ws://127.0.0.1:$port/v1/realtime" --connect-timeout 2s --response-timeout 4s \
-    --insecure-streams >"$dir/out.log" 2>"$dir/log" &
+    >"$dir/out.log" 2>>"$dir/log" &
 server=$!
 wait_for "$dir/out.log" 'listens on'
-url=$(sed -n 's/.*listens on \(http:\/\/[^ ]*\).*/\1/p' "$dir/out.log" | head -1)
 round=0
 while [ $round -lt "$rounds" ]; do
     round=$((round + 1))
     build/tsan/callee dial --url "$url" --calls "$calls" --spread 100 --to +15055550100 \
         --say "What are your opening hours?" --interrupt-after 500 --say "Wait, and shipping?" \
-        --max-duration 60s >"$dir/dial.log" 2>&1 &
+        --max-seconds 90 >"$dir/dial.log" 2>&1 &
     dial=$!
-    wait_for "$dir/log" 'engine.ready'
-    sleep 4 # into the conversation
+    wait_for "$dir/log" 'call.cut' # in mid-conversation
+    : >"$dir/provider.log"
     kill -9 "$provider"
     wait "$provider" 2>/dev/null || true
     start_provider "$port"
     curl -fs -m 5 "$url/metrics" >/dev/null || true
     wait "$dial" || true
     dial=
+    cat "$dir/log" >>"$dir/all"
+    : >"$dir/log"
     tail -1 "$dir/dial.log"
 done
 kill -TERM "$server"
 code=0
 wait "$server" || code=$?
 server=
-reports=$(cat "$dir"/*.log "$dir/log" | grep -c 'WARNING: ThreadSanitizer' || true)
+reports=$(cat "$dir"/*.log "$dir/log" "$dir/all" | grep -c 'WARNING: ThreadSanitizer' || true)
 echo "thread sanitizer: $reports reports, the server ended with $code"
-[ "$reports" = 0 ] && [ "$code" = 0 ] || { grep -A25 'WARNING: ThreadSanitizer' "$dir"/*log | head -80; tail -5 "$dir/log"; exit 1; }
+[ "$reports" = 0 ] && [ "$code" = 0 ] || { grep -A25 'WARNING: ThreadSanitizer' "$dir"/*.log "$dir/log" "$dir/all" | head -80; tail -5 "$dir/log"; exit 1; }
