@@ -261,9 +261,8 @@ static enum err borrow(struct store *s, struct store_conn **out, struct err_deta
     pthread_mutex_unlock(&s->lock);
     if (!fresh)
         return OK;
-    enum err e = FAULT("store.open_read")
-                     ? err_explain(detail, ERR_IO, "made to fail")
-                     : s->driver->open(s->path, false, s->keep, out, detail);
+    enum err e = FAULT("store.open_read") ? err_explain(detail, ERR_IO, "made to fail")
+                                          : s->driver->open(s->path, false, s->keep, out, detail);
     if (e != OK) {
         pthread_mutex_lock(&s->lock);
         s->conns_open--;
