@@ -21,8 +21,14 @@ static void check_scanned(const struct twilio_msg *m, struct str text)
     json_t *root;
     ASSERT(js_parse(text, &root, NULL) == OK);
     const json_t *media = js_get(root, "media");
-    ASSERT(str_eq(member(root, "event"), STR("media")));
     ASSERT(str_eq(member(root, "streamSid"), m->stream_sid));
+    if (m->type == TWILIO_MARK) {
+        ASSERT(str_eq(member(root, "event"), STR("mark")));
+        ASSERT(str_eq(member(js_get(root, "mark"), "name"), m->mark));
+        json_decref(root);
+        return;
+    }
+    ASSERT(m->type == TWILIO_MEDIA && str_eq(member(root, "event"), STR("media")));
     ASSERT(str_eq(member(media, "payload"), m->payload));
     ASSERT(str_eq(member(media, "track"), m->track));
     ASSERT((m->timestamp_ms >= 0) == (js_get(media, "timestamp") != NULL));
