@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict';
 import { createServer, connect } from 'node:net';
 import { once } from 'node:events';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { freePort, main, until, TOKEN } from '../lib/lab.mjs';
 
 const CALLS = 6;
+const MANY = 2000;
 const TALK = ['--say', 'Hello, what are your opening hours today?',
   '--say', 'How much is shipping to Austin?', '--say', 'Thank you very much, goodbye.'];
 const PHRASE = 'Sorry about that, I am here again.';
@@ -142,10 +145,70 @@ async function passed(lab) {
   console.log('a window that passed closed the call');
 }
 
+const TABLE = Array.from({ length: 256 }, (_, n) => {
+  for (let k = 0; k < 8; k++) n = n & 1 ? (n >>> 1) ^ 0x82f63b78 : n >>> 1;
+  return n >>> 0;
+});
+
+function crc32c(...parts) {
+  let crc = 0xffffffff;
+  for (const part of parts) for (const byte of part) crc = TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
+  return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** `count` calls as a dead process would leave them: the first records of a real one, renamed. */
+function forge(data, journal, count) {
+  const file = readFileSync(journal);
+  const records = [];
+  for (let at = 0; at + 32 <= file.length && records.length < 200;) {
+    const end = at + 32 + file.readUInt32LE(at + 4);
+    if (file.readUInt16LE(at + 24) !== 3) records.push(file.subarray(at, end));
+    at = end;
+  }
+  const dir = join(data, 'journals', 'segments');
+  mkdirSync(dir, { recursive: true });
+  const id = JSON.parse(records[0].subarray(32)).callId;
+  const pieces = [];
+  for (let i = 0; i < count; i++)
+    for (const record of records) {
+      const copy = Buffer.from(record);
+      copy.writeUInt32LE(i, 12);
+      if (record === records[0])
+        copy.write(record.toString('latin1', 32).replaceAll(id, id.slice(0, -8) + String(i).padStart(8, '0')),
+          32, 'latin1');
+      copy.writeUInt32LE(crc32c(copy.subarray(0, 8), copy.subarray(12)), 8);
+      pieces.push(copy);
+    }
+  const all = Buffer.concat(pieces);
+  writeFileSync(join(dir, '0000000000001-1-0.000000.seg'), all);
+  return all.length;
+}
+
+/** The server listens before it looks at what there is to recover, however much that is. */
+async function listensAtOnce(lab) {
+  const provider = await lab.provider();
+  const first = await lab.serve(args(lab, provider));
+  await lab.dial(first, TALK.slice(0, 2));
+  const { calls } = await lab.finish(first);
+  const data = lab.path('many');
+  mkdirSync(data);
+  const bytes = forge(data, join(first.data, 'journals', `${calls[0].id}.jrn`), MANY);
+  const server = await lab.serve(args(lab, provider), { data });
+  const ready = Number((await server.line(/server\.ready ms=(\d+)/))[1]);
+  await server.line(new RegExp(`server\\.recovered calls=${MANY} `), 60000);
+  const all = Number(server.log.match(/all_ms=(\d+)/)[1]);
+  console.log(`${MANY} calls (${(bytes / 1e6).toFixed(0)} MB) to recover: listens after ${ready} ms, ` +
+    `recovered after ${all} ms`);
+  assert.ok(ready < all, 'it listened before');
+  assert.equal(await server.stop(), 0, 'the server ends in peace');
+  await provider.stop();
+}
+
 await main(async (lab) => {
   await killed(lab, 1);
   await killed(lab, 2);
   await context(lab);
   await broken(lab);
   await passed(lab);
+  await listensAtOnce(lab);
 });
