@@ -31,7 +31,7 @@
 
 /* -- WebSocket -- */
 #define WS_MESSAGE_BYTES_MAX     (1 << 20)   /* a phone's or browser's message is far below */
-#define WS_MESSAGE_KEEP_BYTES    (16 << 10)  /* buffer kept between messages in pieces */
+#define WS_MESSAGE_KEEP_BYTES    1024        /* buffer kept between messages in pieces */
 #define WS_AUDIO_OUT_BYTES_MAX   (64 << 10)  /* about 5 s of G.711 in base64: later is too late */
 #define WS_CONTROL_OUT_BYTES_MAX (1 << 20)   /* a peer this far behind does not read at all */
 #define WS_CLOSE_ROOM_BYTES      (1 << 10)   /* for the close frame on top of a full queue */
@@ -130,7 +130,7 @@
 #define CONN_HOST_BYTES_MAX       253     /* RFC 1035 section 2.3.4, without the last dot */
 #define CONN_OUT_BYTES_MAX        1048576 /* output queue of a connection, unless it sets its own */
 #define CONN_OUT_BYTES_CEILING    1073741824 /* no connection may ask for more than this */
-#define CONN_OUT_KEEP_BYTES       16384 /* a drained queue larger than this gives its memory back */
+#define CONN_OUT_KEEP_BYTES       1024  /* a drained queue larger than this gives its memory back */
 #define CONN_LINGER_MS            2000  /* to send what is queued and see the peer's end */
 #define CONN_READS_PER_EVENT      8     /* TLS records taken before other sockets get a turn */
 #define HTTP_HEAD_BYTES_MAX       16384 /* request line and headers; also pipelined bytes kept */
@@ -230,8 +230,8 @@
 #define JOURNAL_PAYLOAD_BYTES_MAX   (17u << 20) /* one engine event as it arrived, and some */
 #define JOURNAL_STAGE_BYTES         4096        /* of one call between two flushes: 1.5 KB */
 #define JOURNAL_STAGES_KEEP         64          /* for reuse; each dirty call has one */
-#define JOURNAL_BUFFER_BYTES        (256 << 10)
-#define JOURNAL_BUFFERS_KEEP        32          /* for reuse: fresh memory costs more than a copy */
+#define JOURNAL_BUFFER_BYTES        (64 << 10)  /* each flush begins a new one */
+#define JOURNAL_BUFFERS_KEEP        64          /* for reuse: fresh memory costs more than a copy */
 #define JOURNAL_AUDIO_BACKLOG_BYTES (16 << 20)  /* more not on disk: audio is no longer kept */
 #define JOURNAL_BACKLOG_BYTES       (32 << 20)  /* more not on disk: only ends of calls are kept */
 #define JOURNAL_SEGMENT_BYTES       (64 << 20)  /* so that finished calls free their disk space */

@@ -17,10 +17,10 @@ static enum err copy_call(struct copying *job)
         return err;
     if (jc->before)
         err = past_hold_copy(jc->before, &c, &job->detail);
-    for (size_t i = 0; i < jc->extents_count && err == OK; i++) {
-        const struct extent *e = &jc->extents[i];
-        err = copy_add(&c, e->segment->fd, e->offset, e->len, &job->detail);
-    }
+    struct extents_at at = {0};
+    struct extent e;
+    while (err == OK && extents_next(&jc->extents, &at, &e))
+        err = copy_add(&c, e.segment->fd, e.offset, e.len, &job->detail);
     if (err == OK)
         err = copy_commit(&c, &job->detail);
     copy_end(&c);
@@ -53,9 +53,8 @@ static void copying_work(struct worker_job *job)
 
 static void finish_call(struct journal *j, struct journal_call *jc)
 {
-    for (size_t i = 0; i < jc->extents_count; i++)
-        if (i == 0 || jc->extents[i].segment != jc->extents[i - 1].segment)
-            journal_segment_release(j, jc->extents[i].segment);
+    for (size_t i = 0; i < jc->extents.runs_count; i++)
+        journal_segment_release(j, jc->extents.runs[i].segment);
     if (jc->done)
         jc->done(jc->done_ctx);
     journal_call_free(jc);

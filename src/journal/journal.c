@@ -68,19 +68,8 @@ static struct segment *segment_for(struct journal *j, size_t len)
 static void begin_piece(struct journal_call *jc, size_t len)
 {
     struct segment *s = segment_for(jc->journal, len);
-    struct extent *last = jc->extents_count ? &jc->extents[jc->extents_count - 1] : NULL;
-    if (last && last->segment == s && last->offset + last->len == s->len) {
-        last->len += (uint32_t)len;
-        return;
-    }
-    if (!last || last->segment != s)
+    if (extents_add(&jc->extents, s, s->len, len))
         s->calls++;
-    if (jc->extents_count == jc->extents_cap) {
-        jc->extents_cap = jc->extents_cap ? jc->extents_cap * 2 : 16;
-        jc->extents = mem_realloc(jc->extents, jc->extents_cap * sizeof(*jc->extents));
-    }
-    jc->extents[jc->extents_count++] =
-        (struct extent){.segment = s, .offset = (uint32_t)s->len, .len = (uint32_t)len};
 }
 
 static struct stage *stage_lend(struct journal *j)
@@ -210,7 +199,7 @@ void journal_append(struct journal_call *jc, uint16_t type, int64_t at_us, struc
         lose(jc, "a record is too large");
         return;
     }
-    if (jc->extents_count >= JOURNAL_EXTENTS_MAX) {
+    if (jc->extents.count >= JOURNAL_EXTENTS_MAX) {
         lose(jc, "the call is too long");
         return;
     }
@@ -305,7 +294,7 @@ void journal_call_free(struct journal_call *jc)
     dirty_unlink(jc);
     past_hold_release(jc->before, false);
     mem_free(jc->stage);
-    mem_free(jc->extents);
+    extents_fini(&jc->extents);
     mem_free(jc);
 }
 

@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "base/limits.h"
+#include "journal/extents.h"
 #include "journal/journal.h"
 #include "journal/segment.h"
 #include "net/worker.h"
@@ -32,12 +33,6 @@ struct segment {
     uint64_t len;   /* bytes given out */
     uint32_t calls; /* not yet copied that have extents here */
     struct segment *next;
-};
-
-struct extent {
-    struct segment *segment;
-    uint32_t offset;
-    uint32_t len;
 };
 
 struct chunk {
@@ -72,8 +67,7 @@ struct journal_call {
     struct stage *stage;                           /* NULL = empty */
     struct journal_call *dirty_next, **dirty_prev; /* linked while the stage is not empty */
     struct past_hold *before; /* records of processes before this one; NULL = none */
-    struct extent *extents;
-    size_t extents_count, extents_cap;
+    struct extents extents;
     bool lost; /* a record was lost; said once in the log */
     /* of an ended call */
     uint64_t position; /* may be copied when so much is synced */
