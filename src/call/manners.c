@@ -306,7 +306,9 @@ void manners_operator(struct call *c, struct str command)
         manners_close(c, CLOSING_HANGUP, "spend limit", c->config.spent_goodbye, true);
     } else if (str_starts(command, STR("say "))) {
         struct str words = str_slice(command, 4, command.len);
-        if (c->link == LINK_READY)
+        if (c->closing != CLOSING_NO)
+            fx_note(c, "call.not_said", "the call takes its leave");
+        else if (c->link == LINK_READY)
             want_add(c, PURPOSE_SAY, words);
         else
             voice_prompt(c, words);

@@ -284,3 +284,20 @@ TEST(wait_transfers_although_a_key_cut_the_words_before)
     CHECK(world_did(&w, "transfer +15055550199"));
     END_CALL();
 }
+
+TEST(wait_for_nothing_an_operator_says_during_the_farewell)
+{
+    struct call_config k = waiting();
+    k.max_duration_ms = 10000;
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_wait(&w, 9000);
+    world_created(&w, "resp_2");
+    world_speak(&w, "resp_2", "item_2", 1000);
+    world_in(&w, (struct call_input){.type = CALL_IN_OPERATOR, .text = STR("say Hello.")});
+    world_done(&w, "resp_2", "completed");
+    world_wait(&w, 1100);
+    world_echo(&w);
+    CHECK(world_did(&w, "hangup"));
+    END_CALL();
+}
