@@ -165,6 +165,13 @@
 #define LLM_TOKENS_MAX         1000000000 /* what a usage may say: more is nonsense */
 #define LLM_DECODE_BYTES       (64 << 10) /* a larger answer is read on a worker */
 
+/* -- chat completions -- */
+#define CHAT_REQUEST_BYTES_MAX (4 << 20)  /* a long call's transcript has 200 KB */
+#define CHAT_ANSWER_BYTES_MAX  (1 << 20)  /* of text, or of one call's arguments */
+#define CHAT_STREAM_BYTES_MAX  (64 << 20) /* a word of text comes in 300 bytes of JSON */
+#define CHAT_CALLS_MAX         32         /* tools called in one answer */
+#define CHAT_ID_BYTES_MAX      256        /* a name has 64 at most, an id about 30 */
+
 /* -- embeddings -- */
 #define EMBED_TEXTS_MAX          2048   /* of one ask: the API's own bound for a request */
 #define EMBED_TEXT_TOKENS_MAX    8192   /* of one text: the API's */

@@ -26,7 +26,8 @@ struct answer {
     unsigned status;
     const char *headers; /* "Name: value\r\n" each */
     const char *body;
-    size_t cut; /* the connection breaks after so many bytes of the body; 0 = not */
+    size_t cut;       /* the connection breaks after so many bytes of the body; 0 = not */
+    const char *more; /* a second part of the body, which fake_more sends */
 };
 
 struct world;
@@ -38,6 +39,8 @@ struct fake {
     uint16_t port;
     struct answer answers[ANSWERS_MAX];
     size_t answers_count, asked;
+    struct conn *waiting; /* for `more` */
+    const char *more;
     struct buf heads[ANSWERS_MAX], bodies[ANSWERS_MAX]; /* of the requests */
     /* Instead of the list: the answer to this request, which is the caller's to free. */
     char *(*answer_fn)(struct str body);
@@ -73,7 +76,7 @@ static void peer_answer(struct peer *p, const struct answer *a)
     buf_init(&b, 256 << 20);
     buf_printf(&b,
                "HTTP/1.1 %u X\r\nContent-Type: application/json\r\n%sContent-Length: %zu\r\n\r\n",
-               a->status, a->headers ? a->headers : "", len);
+               a->status, a->headers ? a->headers : "", len + (a->more ? strlen(a->more) : 0));
     buf_put(&b, a->body, a->cut ? a->cut : len);
     if (!buf_ok(&b))
         abort();
@@ -81,7 +84,16 @@ static void peer_answer(struct peer *p, const struct answer *a)
         conn_close(p->conn);
     else if (a->cut)
         conn_finish(p->conn);
+    p->fake->waiting = p->conn;
+    p->fake->more = a->more;
     buf_fini(&b);
+}
+
+static inline void fake_more(struct fake *f)
+{
+    if (f->more && conn_write(f->waiting, f->more, strlen(f->more)) != OK)
+        abort();
+    f->more = NULL;
 }
 
 static void peer_asked(struct peer *p, struct str head, struct str body)

@@ -132,23 +132,24 @@ TEST(what_will_not_work_is_not_tried_again)
         enum err err;
         const char *detail;
     } cases[] = {
-        {{400, NULL, "{\"error\":{\"message\":\"no such model\",\"code\":\"model_not_found\"}}", 0},
+        {{400, NULL, "{\"error\":{\"message\":\"no such model\",\"code\":\"model_not_found\"}}", 0,
+          NULL},
          ERR_UPSTREAM,
          "127.0.0.1 answered 400: no such model"},
-        {{401, NULL, "{\"error\":{\"message\":\"Incorrect key sk-te***789\"}}", 0},
+        {{401, NULL, "{\"error\":{\"message\":\"Incorrect key sk-te***789\"}}", 0, NULL},
          ERR_DENIED,
          "127.0.0.1 answered 401: the key is not accepted"},
-        {{400, NULL, "{\"error\":{\"message\":\"key sk-test-0123456789 is bad\"}}", 0},
+        {{400, NULL, "{\"error\":{\"message\":\"key sk-test-0123456789 is bad\"}}", 0, NULL},
          ERR_UPSTREAM,
          "127.0.0.1 answered 400"},
-        {{429, NULL, "{\"error\":{\"message\":\"pay\",\"code\":\"insufficient_quota\"}}", 0},
+        {{429, NULL, "{\"error\":{\"message\":\"pay\",\"code\":\"insufficient_quota\"}}", 0, NULL},
          ERR_UPSTREAM,
          "127.0.0.1 answered 429: pay"},
-        {{500, "x-should-retry: false\r\n", "{}", 0}, ERR_UPSTREAM, "127.0.0.1 answered 500"},
-        {{302, "Location: /elsewhere\r\n", "", 0}, ERR_UPSTREAM, "127.0.0.1 answered 302"},
-        {{200, NULL, "<html>", 0}, ERR_INVALID, "invalid JSON"},
-        {{200, NULL, "{\"data\":[]}", 0}, ERR_INVALID, "0 embeddings came for 2 texts"},
-        {{429, "retry-after: 30\r\n", "", 0},
+        {{500, "x-should-retry: false\r\n", "{}", 0, NULL}, ERR_UPSTREAM, "127.0.0.1 answered 500"},
+        {{302, "Location: /elsewhere\r\n", "", 0, NULL}, ERR_UPSTREAM, "127.0.0.1 answered 302"},
+        {{200, NULL, "<html>", 0, NULL}, ERR_INVALID, "invalid JSON"},
+        {{200, NULL, "{\"data\":[]}", 0, NULL}, ERR_INVALID, "0 embeddings came for 2 texts"},
+        {{429, "retry-after: 30\r\n", "", 0, NULL},
          ERR_UPSTREAM,
          "127.0.0.1 answered 429"}, /* too late */
     };
