@@ -93,7 +93,10 @@
 #define STORE_SEARCH_WORD_BYTES_MAX 64         /* longer is no word */
 #define STORE_SEARCH_RESULTS_MAX    50
 #define STORE_VOCABULARY_MAX        2000000      /* stems of a business; prose has 60,000 */
-#define STORE_KEEP_BYTES_MAX        (256u << 20) /* of businesses' stems in memory */
+#define STORE_KEEP_BYTES_MAX        (512u << 20) /* of businesses' stems and vectors in memory */
+#define STORE_VECTOR_DIMENSIONS_MAX 4096         /* the largest embedding models have 3072 */
+#define STORE_VECTORS_PUT_MAX       256          /* in one request: 1.5 MB of 1536 dimensions */
+#define STORE_VECTORS_TAIL_MAX      256 /* newer than those in memory, compared one by one */
 
 /* -- businesses -- */
 #define BUSINESS_SPANS_MAX      4     /* morning, afternoon, evening, late */

@@ -9,6 +9,7 @@ struct keep {
     pthread_mutex_t lock;
     struct kept *newest;
     size_t bytes, bytes_max;
+    struct keep_claim *claims;
 };
 
 void kept_init(struct kept *k, int64_t business, enum kept_kind kind, int64_t version,
@@ -98,6 +99,30 @@ static struct kept *shrink(struct keep *k)
     return rest;
 }
 
+bool keep_claim(struct keep *k, struct keep_claim *claim)
+{
+    pthread_mutex_lock(&k->lock);
+    const struct keep_claim *other = k->claims;
+    while (other && (other->business != claim->business || other->kind != claim->kind))
+        other = other->next;
+    if (!other) {
+        claim->next = k->claims;
+        k->claims = claim;
+    }
+    pthread_mutex_unlock(&k->lock);
+    return !other;
+}
+
+void keep_unclaim(struct keep *k, struct keep_claim *claim)
+{
+    pthread_mutex_lock(&k->lock);
+    struct keep_claim **at = &k->claims;
+    while (*at != claim)
+        at = &(*at)->next;
+    *at = claim->next;
+    pthread_mutex_unlock(&k->lock);
+}
+
 void keep_put(struct keep *k, struct kept *item)
 {
     struct kept *dropped = NULL;
@@ -106,7 +131,7 @@ void keep_put(struct keep *k, struct kept *item)
     pthread_mutex_lock(&k->lock);
     struct kept **at = find(k, item->business, item->kind);
     /* A reader that began before the last change may come late: the newer one stays. */
-    if (!at || (*at)->version < item->version) {
+    if (!at || (*at)->version <= item->version) {
         struct kept *older = at ? *at : NULL;
         if (older)
             *at = older->next;

@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum kept_kind { KEPT_LEXICON };
+enum kept_kind { KEPT_LEXICON, KEPT_VECTORS };
 
 /* The first member of what is kept. */
 struct kept {
@@ -46,8 +46,18 @@ void keep_free(struct keep *k); /* NULL-safe; what is still held stays with its 
 
 /* The caller becomes a holder. NULL when there is none of that version. */
 struct kept *keep_get(struct keep *k, int64_t business, enum kept_kind kind, int64_t version);
-/* Offers a thing, which takes the place of an older version. */
+/* Offers a thing, which takes the place of one of the same version or an older one. */
 void keep_put(struct keep *k, struct kept *item);
+
+/* The right to make a thing that takes long; the claimant's memory. */
+struct keep_claim {
+    int64_t business;
+    enum kept_kind kind;
+    struct keep_claim *next; /* private */
+};
+/* False while another has it. */
+bool keep_claim(struct keep *k, struct keep_claim *claim);
+void keep_unclaim(struct keep *k, struct keep_claim *claim);
 
 /* The maker becomes the first holder. */
 void kept_init(struct kept *k, int64_t business, enum kept_kind kind, int64_t version,

@@ -54,10 +54,18 @@ struct passage {
 /* A passage found by a search, best first. */
 struct passage_hit {
     struct passage passage;
-    double score;      /* BM25, higher is better; comparable within one search only */
+    double score;      /* higher is better: BM25, comparable within one search only; of a search by
+                          vector the cosine */
     unsigned matched;  /* how many of the words asked for are in it (as stems, or as their nearest
                           known spelling) */
     unsigned expected; /* how many words were asked for */
+};
+
+/* What an embedding model makes of a passage. */
+struct passage_vector {
+    struct str business_id, passage_id;
+    int64_t created_at_ms; /* the passage's, which tells its text from one that replaced it */
+    const float *vector;
 };
 
 /* One conversation. */

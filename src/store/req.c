@@ -1,6 +1,8 @@
 /* Making requests: every argument is copied into the request's arena. */
 #include <stdio.h>
+#include <string.h>
 
+#include "base/assert.h"
 #include "base/crypto.h"
 #include "base/limits.h"
 #include "base/utf8.h"
@@ -86,6 +88,52 @@ struct store_req *store_req_search_text(struct str business_id, const struct str
     for (size_t i = 0; i < r->words_count; i++)
         r->words[i] = copy(r, words[i]);
     r->k = k < STORE_SEARCH_RESULTS_MAX ? k : STORE_SEARCH_RESULTS_MAX;
+    return r;
+}
+
+static float *copy_vector(struct store_req *r, const float *vector)
+{
+    float *p = arena_alloc(&r->mem, r->dimensions * sizeof(*p));
+    memcpy(p, vector, r->dimensions * sizeof(*p));
+    return p;
+}
+
+struct store_req *store_req_search_vector(struct str business_id, struct str model,
+                                          const float *vector, size_t dimensions, size_t k)
+{
+    struct store_req *r = make(STORE_SEARCH_VECTOR);
+    ASSERT(dimensions > 0 && dimensions <= STORE_VECTOR_DIMENSIONS_MAX);
+    r->business_id = copy(r, business_id);
+    r->key = copy(r, model);
+    r->dimensions = dimensions;
+    r->vector = copy_vector(r, vector);
+    r->k = k < STORE_SEARCH_RESULTS_MAX ? k : STORE_SEARCH_RESULTS_MAX;
+    return r;
+}
+
+struct store_req *store_req_vectors_missing(struct str model, int64_t since_version, int64_t after)
+{
+    struct store_req *r = make(STORE_VECTORS_MISSING);
+    r->key = copy(r, model);
+    r->since_version = since_version;
+    r->after = after;
+    return r;
+}
+
+struct store_req *store_req_vectors_put(struct str model, size_t dimensions,
+                                        const struct passage_vector *vectors, size_t count)
+{
+    struct store_req *r = make(STORE_VECTORS_PUT);
+    ASSERT(dimensions > 0 && dimensions <= STORE_VECTOR_DIMENSIONS_MAX);
+    ASSERT(count <= STORE_VECTORS_PUT_MAX);
+    r->key = copy(r, model);
+    r->dimensions = dimensions;
+    r->vectors_count = count;
+    r->vectors = arena_alloc(&r->mem, (count + 1) * sizeof(*r->vectors));
+    for (size_t i = 0; i < count; i++)
+        r->vectors[i] =
+            (struct passage_vector){copy(r, vectors[i].business_id), copy(r, vectors[i].passage_id),
+                                    vectors[i].created_at_ms, copy_vector(r, vectors[i].vector)};
     return r;
 }
 

@@ -74,6 +74,13 @@ void sql_int(struct sql *q, int64_t value)
         q->code = sqlite3_bind_int64(q->statement, q->bound, value);
 }
 
+void sql_blob(struct sql *q, const void *p, size_t len)
+{
+    q->bound++;
+    if (q->code == SQLITE_OK)
+        q->code = sqlite3_bind_blob64(q->statement, q->bound, p, len, SQLITE_STATIC);
+}
+
 bool sql_row(struct sql *q)
 {
     if (q->code != SQLITE_OK && q->code != SQLITE_ROW)
@@ -102,6 +109,16 @@ int64_t sql_get_int(struct sql *q, int column)
 double sql_get_real(struct sql *q, int column)
 {
     return sqlite3_column_double(q->statement, column);
+}
+
+bool sql_get_floats(struct sql *q, int column, float *out, size_t count)
+{
+    const void *p = sqlite3_column_blob(q->statement, column);
+    size_t size = (size_t)sqlite3_column_bytes(q->statement, column);
+    if (!p || size != count * sizeof(*out))
+        return false;
+    memcpy(out, p, size); /* which need not be aligned */
+    return true;
 }
 
 enum err sql_end(struct sql *q, struct err_detail *detail)
@@ -249,6 +266,10 @@ static enum err dispatch(struct store_conn *c, struct store_req *r)
         return sqlite_passages_all(c, r);
     case STORE_SEARCH_TEXT:
         return sqlite_search(c, r);
+    case STORE_SEARCH_VECTOR:
+        return sqlite_search_vector(c, r);
+    case STORE_VECTORS_MISSING:
+        return sqlite_vectors_missing(c, r);
     case STORE_CALLS_LIST:
     case STORE_CALLS_OPEN:
         return sqlite_calls(c, r);
@@ -268,6 +289,8 @@ static enum err dispatch(struct store_conn *c, struct store_req *r)
         return sqlite_document_put(c, r);
     case STORE_DOCUMENT_DELETE:
         return sqlite_document_delete(c, r);
+    case STORE_VECTORS_PUT:
+        return sqlite_vectors_put(c, r);
     case STORE_CALL_CREATE:
         return sqlite_call_create(c, r);
     case STORE_CALL_UPDATE:

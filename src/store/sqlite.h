@@ -58,11 +58,14 @@ void sql_begin(struct sql *q, struct store_conn *c, const char *sql);
 void sql_begin_once(struct sql *q, struct store_conn *c, const char *sql);
 void sql_text(struct sql *q, struct str value);
 void sql_int(struct sql *q, int64_t value);
+void sql_blob(struct sql *q, const void *p, size_t len);
 /* Runs to the next row; false at the end or on a failure. */
 bool sql_row(struct sql *q);
 struct str sql_get_text(struct sql *q, int column, struct arena *mem);
 int64_t sql_get_int(struct sql *q, int column);
 double sql_get_real(struct sql *q, int column);
+/* The floats of a blob; false unless there are `count`. */
+bool sql_get_floats(struct sql *q, int column, float *out, size_t count);
 /* OK, or what went wrong. Required after every sql_begin. */
 enum err sql_end(struct sql *q, struct err_detail *detail);
 /* Runs a statement that yields no rows, and ends it. */
@@ -98,6 +101,16 @@ enum err sqlite_document_delete(struct store_conn *c, struct store_req *r);
 enum err sqlite_passages_all(struct store_conn *c, struct store_req *r);
 /* `sqlite_search.c` */
 enum err sqlite_search(struct store_conn *c, struct store_req *r);
+/* `sqlite_vector.c` */
+enum err sqlite_search_vector(struct store_conn *c, struct store_req *r);
+enum err sqlite_vectors_missing(struct store_conn *c, struct store_req *r);
+enum err sqlite_vectors_put(struct store_conn *c, struct store_req *r);
+/* Around the replacement of a document: sets aside the vectors of its passages; gives them to those
+ * of the same text. */
+enum err sqlite_vectors_set_aside(struct store_conn *c, const struct document *d,
+                                  struct err_detail *detail);
+enum err sqlite_vectors_give_back(struct store_conn *c, const struct document *d,
+                                  struct err_detail *detail);
 /* `sqlite_call.c` */
 enum err sqlite_call_create(struct store_conn *c, struct store_req *r);
 enum err sqlite_call_update(struct store_conn *c, struct store_req *r);

@@ -84,6 +84,8 @@ enum err sqlite_document_put(struct store_conn *c, struct store_req *r)
     int64_t n = 0;
     enum err e = sqlite_business_n(c, d->business_id, &n, &r->detail);
     if (e == OK)
+        e = sqlite_vectors_set_aside(c, d, &r->detail);
+    if (e == OK)
         e = drop_document(c, n, d->business_id, d->id, &r->detail);
     if (e != OK)
         return e;
@@ -98,7 +100,9 @@ enum err sqlite_document_put(struct store_conn *c, struct store_req *r)
     e = sql_run(&q, &r->detail);
     for (size_t i = 0; e == OK && i < r->passages_count; i++)
         e = insert_passage(c, &r->passages[i], &r->detail);
-    return e == OK ? index_document(c, n, d, &r->detail) : e;
+    if (e == OK)
+        e = index_document(c, n, d, &r->detail);
+    return e == OK ? sqlite_vectors_give_back(c, d, &r->detail) : e;
 }
 
 enum err sqlite_document_delete(struct store_conn *c, struct store_req *r)

@@ -65,6 +65,14 @@ static const char *const migrations[] = {
     "ALTER TABLE passage ADD COLUMN external_id TEXT NOT NULL DEFAULT '';",
     /* Another one after each change of a business's passages, by whichever process. */
     "ALTER TABLE business ADD COLUMN knowledge_version INTEGER NOT NULL DEFAULT 0;",
+    /* A vector of each passage, of the model used last, as little-endian floats. Ids only rise, so
+     * that those newer than what is in memory can be told. */
+    "CREATE TABLE passage_vector("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " passage_n INTEGER NOT NULL UNIQUE REFERENCES passage(n) ON DELETE CASCADE,"
+    " business_n INTEGER NOT NULL, model TEXT NOT NULL, dimensions INTEGER NOT NULL,"
+    " vector BLOB NOT NULL) STRICT;"
+    "CREATE INDEX passage_vector_of_business ON passage_vector(business_n, id);",
 };
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -80,6 +80,8 @@ enum store_op {
     STORE_BUSINESSES,
     STORE_PASSAGES_ALL,
     STORE_SEARCH_TEXT,
+    STORE_SEARCH_VECTOR,
+    STORE_VECTORS_MISSING,
     STORE_CALLS_LIST,
     STORE_CALLS_OPEN,
     STORE_CALL_GET,
@@ -90,6 +92,7 @@ enum store_op {
     STORE_CONFIG_PUT,
     STORE_DOCUMENT_PUT,
     STORE_DOCUMENT_DELETE,
+    STORE_VECTORS_PUT,
     STORE_CALL_CREATE,
     STORE_CALL_UPDATE,
     STORE_TURN_PUT,
@@ -108,10 +111,11 @@ struct store_req {
     struct business_config config; /* business_by_* */
     struct business *businesses;   /* businesses */
     size_t businesses_count;
-    struct passage *passages; /* passages_all; also the argument of document_put */
+    struct passage *passages; /* passages_all, vectors_missing; argument of document_put */
     size_t passages_count;
-    int64_t knowledge_version; /* passages_all: see struct business */
-    struct passage_hit *hits;  /* search_text */
+    int64_t knowledge_version; /* passages_all: see struct business; vectors_missing: of all */
+    int64_t last;              /* vectors_missing: where the next ones begin */
+    struct passage_hit *hits;  /* search_text, search_vector */
     size_t hits_count;
     struct call_row *calls; /* calls_list, calls_open: newest first */
     size_t calls_count;
@@ -138,6 +142,11 @@ struct store_req {
     struct str *words;
     size_t words_count;
     size_t k;
+    int64_t since_version, after;
+    float *vector; /* of search_vector */
+    struct passage_vector *vectors;
+    size_t vectors_count;
+    size_t dimensions;
 
     /* Private to store.c and submit.c. */
     struct store_req *next;
@@ -166,6 +175,16 @@ struct store_req *store_req_passages_all(struct str business_id);
  * (knowledge/), which makes words of a question. */
 struct store_req *store_req_search_text(struct str business_id, const struct str *words,
                                         size_t count, size_t k);
+/* The `k` passages of the business whose vectors of `model` are nearest by cosine. Reads a
+ * business's vectors into memory the first time and after its passages have changed (a second for
+ * 100,000); meanwhile ERR_AGAIN for others. No hits when there are no such vectors. */
+struct store_req *store_req_search_vector(struct str business_id, struct str model,
+                                          const float *vector, size_t dimensions, size_t k);
+/* Up to STORE_VECTORS_PUT_MAX passages of any business that have no vector of the model, in an
+ * order that stays: `after` is 0 or `last` of the answer before. Answers with none at once when
+ * nothing has changed since `since_version`, the knowledge_version of an earlier answer; 0: looks.
+ */
+struct store_req *store_req_vectors_missing(struct str model, int64_t since_version, int64_t after);
 struct store_req *store_req_calls_list(const struct calls_page *page);
 /* By id or by the carrier's call_sid, with turns and tool runs. */
 struct store_req *store_req_call_get(struct str id);
@@ -193,6 +212,11 @@ struct store_req *store_req_document_put(const struct document *d, const struct 
                                          size_t count);
 /* With its passages. ERR_NOTFOUND if there is none. */
 struct store_req *store_req_document_delete(struct str business_id, struct str document_id);
+/* Inserts or replaces; at most STORE_VECTORS_PUT_MAX. Vectors get length 1. Those of passages that
+ * are gone or have been replaced, and those without direction, are left out. A passage whose text
+ * stays the same when its document is replaced keeps its vector. */
+struct store_req *store_req_vectors_put(struct str model, size_t dimensions,
+                                        const struct passage_vector *vectors, size_t count);
 struct store_req *store_req_call_create(const struct call_row *c);
 /* Writes the members named by `set` (CALL_SET_*) of the call with c->id, or c->call_sid where id is
  * empty. ERR_NOTFOUND if there is none. The end of a call: set = CALL_SET_FINISH. */
