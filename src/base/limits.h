@@ -161,7 +161,8 @@
 #define LLM_ENDPOINTS_MAX      4 /* of one service: nobody waits for a fifth */
 #define LLM_URL_BYTES_MAX      2048
 #define LLM_KEY_BYTES_MAX      4096 /* a signed token may be long */
-#define LLM_RETRY_MS_MIN       500  /* this and the next: OpenAI's own clients */
+#define LLM_MODEL_BYTES_MAX    256
+#define LLM_RETRY_MS_MIN       500 /* this and the next: OpenAI's own clients */
 #define LLM_RETRY_MS_MAX       8000
 #define LLM_RETRY_AFTER_MS_MAX 60000 /* a server that asks for more is asked when we think fit */
 #define LLM_ERROR_BYTES_MAX    (64 << 10) /* a body that explains a refusal has a few hundred */
@@ -174,6 +175,15 @@
 #define CHAT_STREAM_BYTES_MAX  (64 << 20) /* a word of text comes in 300 bytes of JSON */
 #define CHAT_CALLS_MAX         32         /* tools called in one answer */
 #define CHAT_ID_BYTES_MAX      256        /* a name has 64 at most, an id about 30 */
+
+/* -- transcription and speech -- */
+#define TRANSCRIBE_AUDIO_BYTES_MAX  (24 << 20) /* the API takes files of 25 MB */
+#define TRANSCRIBE_WORDS_BYTES_MAX  (16 << 10) /* all of the form but the sound */
+#define TRANSCRIBE_ANSWER_BYTES_MAX (1 << 20)
+#define SPEAK_CHARACTERS_MAX        4096       /* of a text: the API's */
+#define SPEAK_REQUEST_BYTES_MAX     (64 << 10) /* 4096 characters of four bytes, twice, as JSON */
+#define SPEAK_ANSWER_BYTES_MAX      (64 << 20) /* 20 minutes at 24 kHz */
+#define SPEAK_HEAD_BYTES_MAX        4096       /* of WAV before its samples */
 
 /* -- embeddings -- */
 #define EMBED_TEXTS_MAX          2048   /* of one ask: the API's own bound for a request */

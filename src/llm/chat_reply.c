@@ -1,6 +1,7 @@
 #include "llm/chat_reply.h"
 
 #include "base/js.h"
+#include "llm/llm_private.h"
 
 void chat_reply_init(struct chat_reply *r)
 {
@@ -40,19 +41,13 @@ static enum chat_finish finish_of(struct str reason)
     return CHAT_OTHER;
 }
 
-static int64_t tokens(const json_t *usage, const char *key)
-{
-    int64_t n = js_get_int(usage, key, 0);
-    return n < 0 ? 0 : n > LLM_TOKENS_MAX ? LLM_TOKENS_MAX : n;
-}
-
 static void take_usage(struct chat_reply *r, const json_t *usage)
 {
     if (!usage)
         return;
-    r->usage.input_tokens = tokens(usage, "prompt_tokens");
-    r->usage.output_tokens = tokens(usage, "completion_tokens");
-    r->usage.cached_tokens = tokens(js_get(usage, "prompt_tokens_details"), "cached_tokens");
+    r->usage.input_tokens = llm_tokens(usage, "prompt_tokens");
+    r->usage.output_tokens = llm_tokens(usage, "completion_tokens");
+    r->usage.cached_tokens = llm_tokens(js_get(usage, "prompt_tokens_details"), "cached_tokens");
     if (r->usage.cached_tokens > r->usage.input_tokens)
         r->usage.cached_tokens = r->usage.input_tokens;
 }

@@ -30,14 +30,18 @@
 
 struct llm;
 
+/* Of a model; what it is not paid by stays 0. */
 struct llm_prices {
-    int64_t input, cached_input, output;
+    int64_t input, cached_input, output; /* tokens */
+    int64_t minute;                      /* micro-dollars per minute of audio transcribed */
+    int64_t characters;                  /* of text spoken, a million */
 };
 
 struct llm_usage {
     int64_t input_tokens, output_tokens;
     int64_t cached_tokens; /* of the input */
-    int64_t cost_nanousd;  /* by the prices of the endpoint that answered */
+    int64_t audio_ms, characters;
+    int64_t cost_nanousd; /* by the prices of the endpoint that answered */
 };
 
 struct llm_endpoint {

@@ -11,6 +11,8 @@
 #ifndef LLM_PRIVATE_H
 #define LLM_PRIVATE_H
 
+#include <jansson.h>
+
 #include "base/breaker.h"
 #include "base/buf.h"
 #include "base/limits.h"
@@ -36,6 +38,8 @@ struct llm {
     size_t running; /* requests */
 };
 
+/* A count of tokens as a usage tells it, within what is sensible. */
+int64_t llm_tokens(const json_t *usage, const char *key);
 /* What `u` costs there. */
 int64_t llm_cost_nanousd(const struct llm_prices *prices, const struct llm_usage *u);
 
@@ -73,6 +77,8 @@ struct llm_request_opts {
 /* `opts` is copied. ERR_LIMIT: too many requests at once on the loop. */
 enum err llm_request_start(struct llm *s, const struct llm_request_opts *opts, llm_answer_fn *done,
                            void *ctx, struct llm_request **out) MUST_CHECK;
+/* A header of the answer; from the data function. */
+struct str llm_request_header(const struct llm_request *r, const char *name);
 /* Prevents the done function. Not from inside of it. */
 void llm_request_cancel(struct llm_request *r);
 

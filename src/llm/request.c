@@ -341,6 +341,11 @@ enum err llm_request_start(struct llm *s, const struct llm_request_opts *opts, l
     return OK;
 }
 
+struct str llm_request_header(const struct llm_request *r, const char *name)
+{
+    return r->fetch ? http_fetch_header(r->fetch, name) : STR_NONE;
+}
+
 void llm_request_cancel(struct llm_request *r)
 {
     loop_assert_thread(r->service->loop);

@@ -1,7 +1,17 @@
 #include "base/assert.h"
+#include "base/js.h"
 #include "base/mem.h"
 #include "llm/llm_private.h"
 #include "net/url.h"
+
+/* Nothing but visible ASCII: fit for a header, a form and JSON. */
+static bool visible(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text <= 0x20 || (unsigned char)*text >= 0x7f)
+            return false;
+    return true;
+}
 
 static enum err place_init(struct llm_place *p, const struct llm_endpoint *e,
                            struct err_detail *why)
@@ -15,11 +25,10 @@ static enum err place_init(struct llm_place *p, const struct llm_endpoint *e,
         return err_explain(why, ERR_INVALID, "a hosted service has an http or https address");
     if (str_find(url.target, STR("?"), 0) != SIZE_MAX)
         return err_explain(why, ERR_INVALID, "a hosted service's address ends before any '?'");
-    if (!e->model[0])
+    if (!e->model[0] || strlen(e->model) > LLM_MODEL_BYTES_MAX || !visible(e->model))
         return err_explain(why, ERR_INVALID, "a hosted service needs the name of a model");
-    for (const char *k = e->key; *k; k++)
-        if ((unsigned char)*k <= 0x20 || (unsigned char)*k >= 0x7f)
-            return err_explain(why, ERR_INVALID, "the key holds what no header can carry");
+    if (!visible(e->key))
+        return err_explain(why, ERR_INVALID, "the key holds what no header can carry");
     if (strlen(e->key) > LLM_KEY_BYTES_MAX || text.len > LLM_URL_BYTES_MAX)
         return err_explain(why, ERR_INVALID, "the address or the key is too long");
     while (text.len && text.p[text.len - 1] == '/')
@@ -76,10 +85,17 @@ const char *llm_model(const struct llm *s)
     return s->places[0].model;
 }
 
+int64_t llm_tokens(const json_t *usage, const char *key)
+{
+    int64_t n = js_get_int(usage, key, 0);
+    return n < 0 ? 0 : n > LLM_TOKENS_MAX ? LLM_TOKENS_MAX : n;
+}
+
 int64_t llm_cost_nanousd(const struct llm_prices *prices, const struct llm_usage *u)
 {
     /* Micro-dollars per million tokens: a token costs that many millionths of a micro-dollar. */
-    return ((u->input_tokens - u->cached_tokens) * prices->input +
-            u->cached_tokens * prices->cached_input + u->output_tokens * prices->output) /
-           1000;
+    int64_t cost = ((u->input_tokens - u->cached_tokens) * prices->input +
+                    u->cached_tokens * prices->cached_input + u->output_tokens * prices->output) /
+                   1000;
+    return cost + u->audio_ms * prices->minute / 60 + u->characters * prices->characters / 1000;
 }

@@ -413,15 +413,19 @@ void http_fetch_cancel(struct http_fetch *f)
     fetch_free(f);
 }
 
-struct str http_result_header(const struct http_result *r, const char *name)
+struct str http_fetch_header(const struct http_fetch *f, const char *name)
 {
     struct curl_header *h;
-    if (r->status == 0 ||
-        curl_easy_header(r->fetch->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+    if (curl_easy_header(f->easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
         return STR_NONE;
     /* The last one of the name. */
     if (h->amount > 1 &&
-        curl_easy_header(r->fetch->easy, name, h->amount - 1, CURLH_HEADER, -1, &h) != CURLHE_OK)
+        curl_easy_header(f->easy, name, h->amount - 1, CURLH_HEADER, -1, &h) != CURLHE_OK)
         return STR_NONE;
     return str_of(h->value);
+}
+
+struct str http_result_header(const struct http_result *r, const char *name)
+{
+    return r->status ? http_fetch_header(r->fetch, name) : STR_NONE;
 }

@@ -62,7 +62,8 @@ enum err http_fetch(struct http_client *c, const struct http_fetch_opts *opts, h
 /* Not from the request's own done function, nor after it. */
 void http_fetch_cancel(struct http_fetch *f);
 /* The last header of that name in the answer, case-insensitive; p == NULL when absent or when there
- * is no answer. From the done function only; valid until it returns. */
+ * is no answer. From the done function, or the data function; valid until that returns. */
 struct str http_result_header(const struct http_result *r, const char *name);
+struct str http_fetch_header(const struct http_fetch *f, const char *name);
 
 #endif

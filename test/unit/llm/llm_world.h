@@ -212,8 +212,14 @@ static struct world *world_new(size_t endpoints, unsigned retries)
     for (size_t i = 0; i < FAKES; i++) {
         fake_open(&w->fakes[i], w);
         snprintf(urls[i], sizeof(urls[i]), "http://127.0.0.1:%u/v1/", w->fakes[i].port);
-        e[i] = (struct llm_endpoint){
-            .url = urls[i], .key = world_key, .model = models[i], .prices = {20000, 5000, 80000}};
+        e[i] = (struct llm_endpoint){.url = urls[i],
+                                     .key = world_key,
+                                     .model = models[i],
+                                     .prices = {.input = 20000,
+                                                .cached_input = 5000,
+                                                .output = 80000,
+                                                .minute = 6000,
+                                                .characters = 15000000}};
     }
     const struct llm_opts opts = {
         .endpoints = e, .count = endpoints, .retries = retries, .pool = w->pool};

@@ -359,9 +359,10 @@ TEST(services_that_cannot_be_are_refused)
 {
     struct world *w = world_new(1, 0);
     static const struct llm_endpoint bad[] = {
-        {"ftp://x/v1", "", "m", {0, 0, 0}},      {"wss://x/v1", "", "m", {0, 0, 0}},
-        {"http://x/v1?a=b", "", "m", {0, 0, 0}}, {"http://x/v1", "a\r\nb", "m", {0, 0, 0}},
-        {"http://x/v1", "", "", {0, 0, 0}},      {"http://u:p@x/v1", "", "m", {0, 0, 0}},
+        {"ftp://x/v1", "", "m", {0}},      {"wss://x/v1", "", "m", {0}},
+        {"http://x/v1?a=b", "", "m", {0}}, {"http://x/v1", "a\r\nb", "m", {0}},
+        {"http://x/v1", "", "", {0}},      {"http://x/v1", "", "a\r\nb", {0}},
+        {"http://u:p@x/v1", "", "m", {0}},
     };
     struct llm *s;
     struct err_detail why;

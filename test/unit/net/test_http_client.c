@@ -33,6 +33,8 @@ struct env {
     struct http_fetch *cancel_in_done;
     char retry_after[16], absent[16];
 
+    struct http_fetch *streaming; /* whose data function asks for a header */
+    char coding[16];
     struct conn *last; /* the peer's end that was asked last */
     struct buf pieces;
     int pieces_got;
@@ -224,6 +226,9 @@ static void on_data(void *ctx, struct str piece)
     struct env *e = ctx;
     buf_put_str(&e->pieces, piece);
     e->pieces_got++;
+    if (e->streaming)
+        (void)str_copy(e->coding, sizeof(e->coding),
+                       http_fetch_header(e->streaming, "transfer-encoding"));
     if (e->rest && conn_write(e->last, e->rest, strlen(e->rest)) != OK)
         abort();
     e->rest = NULL;
@@ -418,9 +423,11 @@ TEST(data_functions_may_fetch_cancel_and_close)
     e->again_in_data = true;
     e->rest = "0\r\n\r\n";
     e->wanted = 2;
-    CHECK_INT(OK, start(e, "/begin", stream, NULL));
+    CHECK_INT(OK, start(e, "/begin", stream, &e->streaming));
     CHECK(net_test_run(e->loop));
     CHECK_INT(2, e->got);
+    CHECK(strcmp(e->coding, "chunked") == 0);
+    e->streaming = NULL;
 
     e->got = 0;
     CHECK_INT(OK, start(e, "/begin", stream, &e->cancel_in_data)); /* its own */
