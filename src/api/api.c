@@ -18,7 +18,10 @@ static void on_health(void *ctx, struct http_exchange *ex)
     struct buf b;
     buf_init(&b, API_ANSWER_BYTES_MAX);
     bool storing = !store_failing(a->opts.store), well = storing && !c.journal.failing;
-    buf_printf(&b, "{\"status\":\"%s\",\"version\":", well ? "ok" : "degraded");
+    buf_printf(&b, "{\"status\":\"%s\",\"version\":",
+               c.draining ? "draining"
+               : well     ? "ok"
+                          : "degraded");
     buf_put_json(&b, str_of(a->opts.version));
     buf_printf(&b, ",\"uptimeMs\":%lld,\"engine\":",
                (long long)((clock_mono_us() - a->opts.started_us) / 1000));
@@ -27,7 +30,7 @@ static void on_health(void *ctx, struct http_exchange *ex)
                ",\"calls\":{\"live\":%zu,\"total\":%llu},\"journal\":\"%s\",\"store\":\"%s\"}\n",
                c.calls_live, (unsigned long long)c.calls_total,
                c.journal.failing ? "failing" : "ok", storing ? "ok" : "failing");
-    http_reply(ex, well ? 200 : 503, "application/json", buf_str(&b));
+    http_reply(ex, well && !c.draining ? 200 : 503, "application/json", buf_str(&b));
     buf_fini(&b);
 }
 
@@ -141,6 +144,11 @@ static void on_metrics(void *ctx, struct http_exchange *ex)
     http_hub_counters(a->opts.hub, &hub);
     metric(&b, "http_connections_moved_total", "counter", "Connections taken to their call's loop.",
            hub.moved);
+    metric(&b, "http_connections_passed_total", "counter",
+           "Connections given to another process of the same data.", hub.passed);
+    metric(&b, "http_connections_relayed", "gauge",
+           "TLS connections whose call lives in another process.", hub.relayed);
+    metric(&b, "draining", "gauge", "1 while no new calls are taken.", c.draining);
     metric(&b, "http_connections_not_moved_total", "counter",
            "Connections answered 503 because their call's loop took no more.", hub.refused);
     metric(&b, "store_failing", "gauge", "1 while the database cannot be written.",

@@ -47,6 +47,9 @@ struct app_config {
     const char *trusted_proxies;
     int64_t loops;
     const char *log_level;
+    bool takeover;
+    int64_t drain_limit_ms;
+    const char *drain_forward_number;
     bool metrics_public;
     bool demo;
 

@@ -86,6 +86,15 @@ const struct config_row config_rows[] = {
          "Event loops, each a thread; a call stays on one. One carries hundreds of calls."),
     CHOICE_(SERVER, "log_level", log_level, "debug|info|warn|error|off", "info",
             "Log lines below this level are not written."),
+    BOOL_(SERVER, "takeover", takeover, "false",
+          "Take the place of the server that uses the same data folder: it gives its listening "
+          "sockets, finishes its calls and ends."),
+    MS_(SERVER, "drain_limit", drain_limit_ms, 0, 4 * HOUR_MS, "30m",
+        "After SIGTERM, or when another server has taken over: how long running calls may go on "
+        "before they are told goodbye."),
+    TEXT_(SERVER, "drain_forward_number", NULL, drain_forward_number, "",
+          "Where new calls are forwarded after SIGTERM while nobody has taken over; empty: they "
+          "are told busy_words."),
     BOOL_(SERVER, "metrics_public", metrics_public, "false",
           "Answer /metrics to everybody, not only to loopback addresses."),
     BOOL_(SERVER, "demo", demo, "false",

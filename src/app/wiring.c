@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "api/api.h"
+#include "app/call_defaults.h"
+#include "app/drain.h"
 #include "app/notify.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -15,12 +17,13 @@
 #include "engine/local.h"
 #include "engine/realtime.h"
 #include "knowledge/import.h"
+#include "net/gate.h"
 #include "net/http.h"
 #include "net/http_hub.h"
 #include "net/owner.h"
 #include "session/recover.h"
 
-enum { LIVE_THREADS = 2, BACK_THREADS = 2, PATH_BYTES = 4096 };
+enum { SIGNALS = 2, LIVE_THREADS = 2, BACK_THREADS = 2, PATH_BYTES = 4096 };
 
 /* One loop with its listener. Loop 0 runs on the main thread, the others on their own. */
 struct lane {
@@ -28,7 +31,7 @@ struct lane {
     struct loop *loop;
     struct http_server *http;
     uv_thread_t thread;
-    uv_signal_t signals[2]; /* loop 0 only */
+    uv_signal_t signals[SIGNALS]; /* loop 0 only */
     unsigned signals_open;
     struct notify_watch *watch; /* NULL without a supervisor's watchdog */
     bool part_open, stopping, threaded;
@@ -50,13 +53,30 @@ struct server {
     struct recovery *recovery;
     struct twilio_channel *twilio;
     struct api *api;
-    struct notify *notify; /* NULL without a supervisor that listens */
+    struct gate *gate;
+    struct gate_predecessor before; /* without sockets: there is none */
+    struct drain *drain;            /* once it has begun */
+    bool succeeded;                 /* somebody else listens now */
+    struct notify *notify;          /* NULL without a supervisor that listens */
     struct lane lanes[LOOP_COUNT_MAX];
     unsigned lane_count;
     uint16_t port;
     int64_t started_us;
-    char journal_dir[PATH_BYTES], demo_id[64];
+    char journal_dir[PATH_BYTES], run_dir[PATH_BYTES], demo_id[64];
 };
+
+/* -- other processes on the same data -- */
+
+static enum err find_predecessor(struct server *s, struct err_detail *detail)
+{
+    snprintf(s->run_dir, sizeof(s->run_dir), "%s/run", s->config->data);
+    if (!gate_ask(s->run_dir, &s->before) || s->before.draining || s->config->takeover)
+        return OK;
+    return err_explain(detail, ERR_IO,
+                       "a server (instance %s) already uses the data folder %s: start with "
+                       "--takeover to take its place without losing a call, or stop it first",
+                       s->before.instance, s->config->data);
+}
 
 /* -- storage -- */
 
@@ -68,8 +88,11 @@ static enum err open_store(struct server *s, struct err_detail *detail)
                            strerror(errno));
     snprintf(path, sizeof(path), "%s/callee.db", s->config->data);
     snprintf(s->journal_dir, sizeof(s->journal_dir), "%s/journals", s->config->data);
+    enum err err = find_predecessor(s, detail);
+    if (err != OK)
+        return err;
     struct store_opts opts = {.path = path, .pool = s->back};
-    enum err err = store_open(&s->store, &opts, detail);
+    err = store_open(&s->store, &opts, detail);
     if (err != OK)
         return err;
     return err;
@@ -177,32 +200,6 @@ static enum err open_engines(struct server *s, struct host_env *env, struct err_
                              .call = {.name = "local", .model = "", .voice = "", .endless = true},
                              .max_calls = (uint32_t)c->max_local_calls};
     return OK;
-}
-
-static void call_defaults(const struct app_config *c, struct call_config *k)
-{
-    call_config_defaults(k);
-    k->voice = c->voice;
-    k->language = c->language;
-    k->transcription_model = c->transcription_model;
-    k->max_output_tokens = c->max_output_tokens;
-    k->engine_retries = (uint32_t)c->engine_retries;
-    k->vad_threshold_permille = (uint32_t)c->vad_threshold_permille;
-    k->vad_prefix_ms = (uint32_t)c->vad_prefix_ms;
-    k->vad_silence_ms = (uint32_t)c->vad_silence_ms;
-    k->connect_timeout_ms = (uint32_t)c->connect_timeout_ms;
-    k->response_timeout_ms = (uint32_t)c->response_timeout_ms;
-    k->session_limit_ms = (uint32_t)c->session_limit_ms;
-    k->wait_words_ms = (uint32_t)c->wait_words_ms;
-    k->slow_answer_ms = (uint32_t)c->slow_answer_ms;
-    k->tool_timeout_ms = (uint32_t)c->tool_timeout_ms;
-    k->filler_after_ms = (uint32_t)c->filler_after_ms;
-    k->silence_ms = (uint32_t)c->silence_ms;
-    k->max_duration_ms = (uint32_t)c->max_duration_ms;
-    k->resume_window_ms = (uint32_t)c->resume_window_ms;
-    k->goodbye_limit_ms = (uint32_t)c->goodbye_limit_ms;
-    k->spent_goodbye = c->spent_goodbye;
-    k->max_cost_nanousd = c->max_cost_microusd * 1000;
 }
 
 /* -- routes -- */
@@ -316,6 +313,7 @@ static void server_free(struct server *s)
     if (s->has_local)
         local_driver_close(&s->local);
     host_close(s->host);
+    gate_free(s->gate);
     http_hub_free(s->hub);
     http_router_free(s->router);
     tls_server_close(s->tls_server);
@@ -377,13 +375,23 @@ static void on_http_closed(void *ctx)
     lane_done(lane);
 }
 
+/* Connections of others' calls are not taken any more; ours are all over. */
+static void close_gate(struct server *s)
+{
+    gate_close(s->gate);
+    drain_free(s->drain);
+    s->drain = NULL;
+}
+
 static void on_part_closed(void *ctx)
 {
     struct lane *lane = ctx;
     lane->part_open = false;
+    if (lane == &lane->server->lanes[0])
+        close_gate(lane->server);
     if (lane->http)
         http_server_close(lane->http, on_http_closed, lane);
-    for (unsigned i = 0; i < 2 && lane->signals_open; i++)
+    for (unsigned i = 0; i < SIGNALS && lane->signals_open; i++)
         if (!uv_is_closing((uv_handle_t *)&lane->signals[i]))
             uv_close((uv_handle_t *)&lane->signals[i], on_signal_closed);
     lane_done(lane);
@@ -403,18 +411,81 @@ static void stop_lane(void *ctx)
         host_part_close(lane->server->host, lane->loop, on_part_closed, lane);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void stop_all(void *ctx)
 {
-    struct lane *lane = handle->data;
-    struct server *s = lane->server;
-    LOG_INFO(NULL, "server.stopping", "signal=%d", number);
-    (void)notify_send(s->notify, "STOPPING=1");
+    struct server *s = ctx;
     for (unsigned i = 0; i < s->lane_count; i++)
-        if (&s->lanes[i] == lane) /* its own mailbox cannot be too full for it */
-            loop_defer(lane->loop, stop_lane, lane);
+        if (i == 0) /* we are on it: its mailbox cannot be too full */
+            loop_defer(s->lanes[0].loop, stop_lane, &s->lanes[0]);
         else if (loop_post(s->lanes[i].loop, stop_lane, &s->lanes[i]) != OK)
             LOG_ERROR(NULL, "server.not_stopped", "loop=%u; signal again", i);
 }
+
+static void start_draining(struct server *s)
+{
+    if (s->drain || s->lanes[0].stopping)
+        return;
+    struct host_counters c;
+    host_counters(s->host, &c);
+    LOG_INFO(NULL, "server.draining", "calls=%zu limit_ms=%lld", c.calls_live,
+             (long long)s->config->drain_limit_ms);
+    (void)notify_send(s->notify, "STOPPING=1");
+    host_drain(s->host, s->config->drain_forward_number);
+    s->drain = drain_new(&(struct drain_opts){.loop = s->lanes[0].loop,
+                                              .host = s->host,
+                                              .hub = s->hub,
+                                              .limit_ms = s->config->drain_limit_ms,
+                                              .on_done = stop_all,
+                                              .ctx = s});
+}
+
+/* SIGTERM lets the calls end; SIGINT, or any second signal, ends them. */
+static void on_signal(uv_signal_t *handle, int number)
+{
+    struct server *s = ((struct lane *)handle->data)->server;
+    LOG_INFO(NULL, "server.stopping", "signal=%d", number);
+    if (number == SIGTERM && !s->drain) {
+        start_draining(s);
+        return;
+    }
+    (void)notify_send(s->notify, "STOPPING=1");
+    stop_all(s);
+}
+
+static size_t on_asked(void *ctx, int *fds, size_t max, bool *draining)
+{
+    struct server *s = ctx;
+    size_t count = 0;
+    *draining = s->drain != NULL;
+    if (s->succeeded || s->lanes[0].stopping)
+        return 0;
+    for (unsigned i = 0; i < s->lane_count && count < max; i++)
+        fds[count++] = http_server_listener(s->lanes[i].http);
+    return count;
+}
+
+static void stop_listening(void *ctx)
+{
+    struct lane *lane = ctx;
+    if (lane->http)
+        http_server_stop_listening(lane->http);
+}
+
+static void on_successor(void *ctx, const char *instance)
+{
+    struct server *s = ctx;
+    if (s->succeeded)
+        return;
+    s->succeeded = true;
+    LOG_INFO(NULL, "server.succeeded", "by=%s", instance);
+    http_hub_set_successor(s->hub, instance);
+    for (unsigned i = 0; i < s->lane_count; i++)
+        if (loop_post(s->lanes[i].loop, stop_listening, &s->lanes[i]) != OK)
+            LOG_ERROR(NULL, "server.still_listens", "loop=%u next=\"its connections go on\"", i);
+    start_draining(s);
+}
+
+static const struct gate_events gate_events = {.on_asked = on_asked, .on_successor = on_successor};
 
 static enum err open_lane(struct server *s, unsigned index, struct err_detail *detail)
 {
@@ -431,6 +502,7 @@ static enum err open_lane(struct server *s, unsigned index, struct err_detail *d
         .router = s->router,
         .hub = s->hub,
         .shared = index > 0,
+        .listener = index < s->before.fd_count ? s->before.fds[index] : 0,
     };
     err = http_server_open(&lane->http, lane->loop, &opts, detail);
     if (err != OK)
@@ -445,8 +517,8 @@ static enum err open_lane(struct server *s, unsigned index, struct err_detail *d
 
 static void watch_signals(struct lane *lane)
 {
-    static const int numbers[2] = {SIGINT, SIGTERM};
-    for (unsigned i = 0; i < 2; i++) {
+    static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
+    for (unsigned i = 0; i < SIGNALS; i++) {
         if (uv_signal_init(loop_uv(lane->loop), &lane->signals[i]) != 0)
             continue;
         lane->signals[i].data = lane;
@@ -471,10 +543,21 @@ static void print_ready(const struct server *s)
 enum err server_run(struct server *s, struct err_detail *detail)
 {
     enum err err = OK;
-    for (unsigned i = 0; i < (unsigned)s->config->loops && err == OK; i++)
+    /* A listening socket that nobody serves would strand its connections: a loop for each. */
+    size_t loops = (size_t)s->config->loops;
+    if (loops < s->before.fd_count)
+        loops = s->before.fd_count;
+    for (unsigned i = 0; i < loops && err == OK; i++)
         err = open_lane(s, i, detail);
     if (err == OK)
+        err = gate_open(&s->gate, s->lanes[0].loop, s->run_dir, s->instance, s->hub, &gate_events,
+                        s, detail);
+    if (err == OK)
         err = recovery_start(&s->recovery, s->host, s->store, s->journal_dir, detail);
+    if (err == OK && s->before.fd_count &&
+        gate_succeed(s->run_dir, s->before.instance, s->instance) != OK)
+        LOG_WARN(NULL, "server.not_succeeded", "instance=%s next=\"it goes on beside us\"",
+                 s->before.instance);
     if (err == OK) {
         watch_signals(&s->lanes[0]);
         print_ready(s);

@@ -133,10 +133,15 @@
 #define CONN_HOST_BYTES_MAX       253     /* RFC 1035 section 2.3.4, without the last dot */
 #define CONN_OUT_BYTES_MAX        1048576 /* output queue of a connection, unless it sets its own */
 #define CONN_OUT_BYTES_CEILING    1073741824 /* no connection may ask for more than this */
-#define CONN_OUT_KEEP_BYTES       1024  /* a drained queue larger than this gives its memory back */
-#define CONN_LINGER_MS            2000  /* to send what is queued and see the peer's end */
-#define CONN_READS_PER_EVENT      8     /* TLS records taken before other sockets get a turn */
-#define HTTP_HEAD_BYTES_MAX       16384 /* request line and headers; also pipelined bytes kept */
+#define CONN_OUT_KEEP_BYTES       1024 /* a drained queue larger than this gives its memory back */
+#define CONN_LINGER_MS            2000 /* to send what is queued and see the peer's end */
+#define CONN_READS_PER_EVENT      8    /* TLS records taken before other sockets get a turn */
+#define RELAY_QUEUE_BYTES_MAX     524288  /* waiting each way, before the other side is not read */
+#define GATE_MESSAGE_BYTES_MAX    131072  /* what a connection has unread and unsent */
+#define GATE_BACKLOG              1024    /* messages of other processes waiting */
+#define GATE_WAIT_MS              2000    /* for another process to answer at start */
+#define GATE_PROCESSES_MAX        64      /* files in DATA/run that are looked at */
+#define HTTP_HEAD_BYTES_MAX       16384   /* request line and headers; also pipelined bytes kept */
 #define HTTP_BODY_BYTES_MAX       1048576 /* request body, unless the route says otherwise */
 #define HTTP_HEADERS_MAX          64      /* header lines of a request */
 #define HTTP_REPLY_HEADERS_MAX    8192    /* bytes of headers a handler adds to its answer */
@@ -344,10 +349,13 @@
 #define LOCAL_PREFIX_MS_MAX    1000        /* audio kept from before a turn */
 
 /* -- app -- */
-#define WORKER_LIVE_QUEUE_MAX 1024 /* prompts, hearing, speaking: a listener waits for each */
-#define WORKER_BACK_QUEUE_MAX 4096 /* reads of the database and the rest */
-#define NOTIFY_BYTES_MAX      1024 /* one message to the supervisor */
-#define NOTIFY_WAIT_MS        200  /* for a supervisor that does not read */
+#define DRAIN_LOOK_MS         100   /* between looks at what is still going on */
+#define DRAIN_QUIET_MS        2000  /* for the carrier to ask about a call that has just ended */
+#define DRAIN_GOODBYE_MS      20000 /* for goodbyes when the limit is reached */
+#define WORKER_LIVE_QUEUE_MAX 1024  /* prompts, hearing, speaking: a listener waits for each */
+#define WORKER_BACK_QUEUE_MAX 4096  /* reads of the database and the rest */
+#define NOTIFY_BYTES_MAX      1024  /* one message to the supervisor */
+#define NOTIFY_WAIT_MS        200   /* for a supervisor that does not read */
 
 _Static_assert(CALL_PLAY_BYTES_MAX % 160 == 0, "the carrier is sent whole 20 ms frames");
 _Static_assert(CALL_MARK_BYTES <= CALL_PLAY_BYTES_MAX, "every full piece has its mark");

@@ -304,6 +304,11 @@ void manners_operator(struct call *c, struct str command)
         manners_leave(c);
     } else if (str_eq(command, STR("spent"))) {
         manners_close(c, CLOSING_HANGUP, "spend limit", c->config.spent_goodbye, true);
+    } else if (str_eq(command, STR("goodbye"))) { /* the server is going and has waited long */
+        if (c->phase == PHASE_RINGING || c->phase == PHASE_LOST)
+            call_finish(c, STR("shutdown"));
+        else if (c->closing == CLOSING_NO)
+            manners_close(c, CLOSING_HANGUP, "shutdown", "", true);
     } else if (str_starts(command, STR("say "))) {
         struct str words = str_slice(command, 4, command.len);
         if (c->closing != CLOSING_NO)

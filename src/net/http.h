@@ -58,6 +58,7 @@ struct http_server_opts {
     struct http_hub *hub; /* the servers of the other loops; NULL = this one is alone */
     bool
         shared; /* a server of another loop has this port already; else a port in use is an error */
+    int listener; /* a listening socket to take over, with host and port as they are; 0 = none */
     size_t connections_max; /* this and the times: 0 = as in base/limits.h */
     uint32_t head_timeout_ms;
     uint32_t body_timeout_ms;
@@ -69,6 +70,10 @@ enum err http_server_open(struct http_server **out, struct loop *l,
                           const struct http_server_opts *opts,
                           struct err_detail *detail) MUST_CHECK;
 uint16_t http_server_port(const struct http_server *s);
+/* The listening socket, to be given to a successor; -1 when it does not listen any more. */
+int http_server_listener(const struct http_server *s);
+/* Stops listening; connections live on. Idempotent. */
+void http_server_stop_listening(struct http_server *s);
 /* Stops listening and closes every connection, then frees itself and calls on_closed (may be NULL)
  * once. WebSockets it handed over live on; they are their owners'. To be called once. */
 void http_server_close(struct http_server *s, loop_fn *on_closed, void *ctx);

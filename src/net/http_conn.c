@@ -294,18 +294,20 @@ void http_parcel_free(struct http_parcel *p)
     mem_free(p);
 }
 
-/* Takes the connection to the loop that owns the call the request is about: before its body, and
- * with everything that is here already. True when it is gone. */
+/* Takes the connection to the loop or process that owns the call the request is about: before its
+ * body, and with everything that is here already. True when it is gone. */
 static bool take_elsewhere(struct http_conn *hc)
 {
     struct http_server *s = hc->server;
     struct http_exchange *ex = hc->exchange;
     const struct http_route *route = hc->route;
-    unsigned index = 0;
-    if (!route->opts.owned || !s->hub || hc->moved || ex->head.path.len <= route->path.len)
+    struct str owner = STR_NONE;
+    struct owner to;
+    if (!s->hub || hc->moved)
         return false;
-    struct str owner = str_slice(ex->head.path, route->path.len + 1, ex->head.path.len);
-    if (!http_hub_elsewhere(s->hub, s, owner, &index))
+    if (route->opts.owned && ex->head.path.len > route->path.len)
+        owner = str_slice(ex->head.path, route->path.len + 1, ex->head.path.len);
+    if (!http_hub_elsewhere(s->hub, s, owner, &to))
         return false;
     struct http_parcel *p = mem_zalloc(sizeof(*p));
     if (!conn_release(hc->conn, &p->conn)) { /* it is ending; nobody waits for an answer */
@@ -319,7 +321,7 @@ static bool take_elsewhere(struct http_conn *hc)
     hc->exchange = NULL;
     http_exchange_free(ex);
     leave(hc);
-    http_hub_send(s->hub, s, index, p);
+    http_hub_send(s->hub, s, &to, p);
     return true;
 }
 

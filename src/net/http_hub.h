@@ -4,7 +4,8 @@
  * A process has one HTTP server a loop, all on the same port, and the kernel gives a connection to
  * any of them. A route that is `owned` (net/http.h) names the owner in its path (net/owner.h): the
  * connection is then taken to that loop, with all it has read, before the request is looked at
- * further. An owner that is not known stays where it came in: that handler says what becomes of it.
+ * further. The owner may also be another living process of the same data (net/gate.h). A request
+ * whose owner is not known stays where it came in: that handler says what becomes of it.
  *
  *   Lifetime  http_hub_new before the servers open; http_hub_free after the loops are closed.
  *   Thread    http_hub_new, http_hub_free and the opening of servers: the main thread, before the
@@ -24,8 +25,14 @@ struct http_hub *http_hub_new(const char *instance);
 /* NULL-safe. */
 void http_hub_free(struct http_hub *hub);
 
+/* From now on every request that is not about a call of ours goes to that process. Once; any
+ * thread. */
+void http_hub_set_successor(struct http_hub *hub, const char *instance);
+
 struct http_hub_counters {
     uint64_t moved;   /* connections taken to another loop */
+    uint64_t passed;  /* to another process */
+    size_t relayed;   /* TLS connections of other processes' calls, now */
     uint64_t refused; /* answered 503 because it could not be taken there */
 };
 /* Any thread. */

@@ -151,13 +151,31 @@ void http_server_released(struct http_server *s);
 
 /* -- http_hub.c -- */
 
+enum http_passed {
+    HTTP_PASSED,     /* the parcel was used up */
+    HTTP_NO_OWNER,   /* nobody is there; the parcel is still the caller's */
+    HTTP_NOT_PASSED, /* somebody is there, and takes no more; as above */
+};
+/* Gives a connection to another process. Called on `from`'s loop. */
+typedef enum http_passed http_pass_fn(void *ctx, struct http_server *from, const struct owner *to,
+                                      struct http_parcel *p);
+
 void http_hub_join(struct http_hub *hub, struct http_server *s);
+/* Ends the relays of that loop. */
 void http_hub_leave(struct http_hub *hub, struct http_server *s);
-/* Whether a request for `owner` that came to `from` belongs to another loop, and to which. */
+/* Before the loops run. */
+void http_hub_set_pass(struct http_hub *hub, http_pass_fn *fn, void *ctx);
+/* Whether a request that came to `from` belongs elsewhere, and where. `owner`: what the path says,
+ * p == NULL for a route that is not owned. */
 bool http_hub_elsewhere(const struct http_hub *hub, const struct http_server *from,
-                        struct str owner, unsigned *index);
-/* Sends it there. When that loop takes no more, `from` answers 503. */
-void http_hub_send(struct http_hub *hub, struct http_server *from, unsigned index,
+                        struct str owner, struct owner *to);
+/* Sends it there. When it is not taken, `from` answers: 503, or as it can if nobody is there. */
+void http_hub_send(struct http_hub *hub, struct http_server *from, const struct owner *to,
                    struct http_parcel *p);
+/* A connection that another process gave us for the loop `index` (or for any, if there is none of
+ * that number). False when that loop takes no more; the parcel is still the caller's. */
+bool http_hub_take(struct http_hub *hub, unsigned index, struct http_parcel *p) MUST_CHECK;
+/* Passes what comes on a TLS connection to `fd` and back. Uses up both. On the loop of `from`. */
+void http_hub_relay(struct http_hub *hub, struct http_server *from, struct http_parcel *p, int fd);
 
 #endif

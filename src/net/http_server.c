@@ -139,7 +139,9 @@ enum err http_server_open(struct http_server **out, struct loop *l,
     socklen_t len = 0;
     if (!parse_address(opts->host, opts->port, &address, &len))
         return err_explain(detail, ERR_INVALID, "\"%s\" is no address to listen on.", opts->host);
-    int fd = open_listener((const struct sockaddr *)&address, len, opts->shared);
+    int fd = opts->listener;
+    if (fd <= 0)
+        fd = open_listener((const struct sockaddr *)&address, len, opts->shared);
     if (fd < 0)
         return err_explain(detail, ERR_IO, "Cannot listen on %s port %u: %s.", opts->host,
                            opts->port, strerrordesc_np(errno));
@@ -190,7 +192,7 @@ static void end(void *ctx)
 
 static void end_when_empty(struct http_server *s)
 {
-    if (s->listener_closed && s->count == 0)
+    if (s->closing && s->listener_closed && s->count == 0)
         loop_defer(s->loop, end, s);
 }
 
@@ -209,6 +211,23 @@ static void on_listener_closed(uv_handle_t *handle)
     end_when_empty(s);
 }
 
+int http_server_listener(const struct http_server *s)
+{
+    return s->fd;
+}
+
+void http_server_stop_listening(struct http_server *s)
+{
+    loop_assert_thread(s->loop);
+    if (s->fd < 0)
+        return;
+    loop_timer_free(s->pause);
+    s->pause = NULL;
+    uv_close((uv_handle_t *)&s->poll, on_listener_closed);
+    close(s->fd); /* libuv stopped watching it in uv_close */
+    s->fd = -1;
+}
+
 void http_server_close(struct http_server *s, loop_fn *on_closed, void *ctx)
 {
     loop_assert_thread(s->loop);
@@ -218,10 +237,10 @@ void http_server_close(struct http_server *s, loop_fn *on_closed, void *ctx)
     s->on_closed_ctx = ctx;
     if (s->hub)
         http_hub_leave(s->hub, s);
-    loop_timer_free(s->pause);
-    s->pause = NULL;
-    uv_close((uv_handle_t *)&s->poll, on_listener_closed);
-    close(s->fd); /* libuv stopped watching it in uv_close */
+    bool listened = s->fd >= 0;
+    http_server_stop_listening(s);
     for (struct http_conn *hc = s->first; hc; hc = hc->next)
         conn_close(hc->conn); /* each leaves the list when it reports its end */
+    if (!listened)
+        end_when_empty(s);
 }

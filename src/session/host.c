@@ -466,6 +466,8 @@ static void on_incoming(void *host, struct loop *l, const struct channel_call *c
         answer(answer_ctx, &a);
         return;
     }
+    if (host_turned_away(part, answer, answer_ctx))
+        return;
     if (!admitted(part)) {
         LOG_WARN(NULL, "call.refused", "why=max_calls");
         say_and_hang_up(answer, answer_ctx, str_of(part->host->env.busy_words));
@@ -538,6 +540,7 @@ const struct channel_host *host_channel_host(void)
 void host_counters(struct host *h, struct host_counters *out)
 {
     *out = (struct host_counters){
+        .draining = atomic_load(&h->drain_number) != NULL,
         .calls_total = atomic_load(&h->calls_total),
         .calls_refused = atomic_load(&h->calls_refused),
         .calls_failed = atomic_load(&h->calls_failed),

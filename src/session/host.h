@@ -100,7 +100,14 @@ void host_recovery_ends(struct host *h);
 
 const struct channel_host *host_channel_host(void); /* its ctx is the struct host */
 
+/* From now on new calls are told the words for a busy line, or forwarded to `number` ("" = none;
+ * lives as long as the host). Any thread. */
+void host_drain(struct host *h, const char *number);
+/* Ends every call politely: it is told goodbye. Any thread. */
+void host_goodbye(struct host *h);
+
 struct host_counters {
+    bool draining;
     uint64_t calls_total, calls_refused, calls_failed;
     size_t calls_live;
     uint64_t turns, interruptions, engine_failures, rollovers, dropped_ms;

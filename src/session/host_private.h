@@ -96,6 +96,7 @@ struct host {
     struct host_part *parts[LOOP_COUNT_MAX]; /* each touched by its own loop alone */
     pthread_mutex_t health_lock;             /* guards the next line: counters are asked anywhere */
     struct journal_health health[LOOP_COUNT_MAX]; /* of each loop's journal, told by that loop */
+    const char *_Atomic drain_number;             /* NULL = not draining */
     _Atomic uint32_t live;
     _Atomic uint32_t engine_calls[CALL_ENGINES_MAX];
     struct admission *admission;
@@ -128,6 +129,9 @@ uint32_t host_engine_index(const struct host *h, const char *name);
 
 /* The live call of that carrier's id, or NULL. */
 struct host_entry *host_find_carrier(struct host_part *part, struct str carrier_id);
+
+/* Whether a new call is turned away because the process is going; it was answered then. */
+bool host_turned_away(struct host_part *part, channel_answer_fn *answer, void *answer_ctx);
 
 /* host_status.c: channel_host.on_status. Ends the call on whatever loop it lives. */
 void host_on_status(void *host, struct loop *l, struct str carrier_id, struct str status,

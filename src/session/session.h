@@ -38,7 +38,7 @@ struct session *session_revive(struct host_part *part, const struct call_config 
                                int64_t lost_us);
 void session_process_died(struct session *s, int64_t lost_us);
 
-/* "hangup", "say ..." */
+/* "hangup", "goodbye", "say ..." */
 void session_operator(struct session *s, const char *command);
 /* The carrier says that the call is over. */
 void session_carrier_ended(struct session *s, struct str reason);

@@ -13,7 +13,7 @@ async function round(lab, name, { args = [], tls } = {}) {
   const provider = await lab.provider();
   const server = await lab.serve(['--engine', 'realtime', '--provider-url', provider.url,
     '--demo-dir', lab.terse(), '--loops', String(LOOPS), ...args], { tls });
-  const reports = await lab.dial(server, ['--calls', String(calls), '--spread', '3000', ...TALK]);
+  const reports = await lab.dial(server, ['--calls', String(calls), '--spread', '100', ...TALK]);
   assert.equal(reports.length, calls);
   for (const r of reports) assert.ok(r.ok, JSON.stringify(r));
   const seen = await lab.metrics(server);
