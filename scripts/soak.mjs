@@ -21,7 +21,7 @@ const WARM_UP = 0.25; // of the samples: pools, caches and the database's pages 
 const dir = mkdtempSync(join(tmpdir(), 'callee_soak.'));
 const children = new Set();
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-const end = Date.now() + LENGTH_MS;
+let end = Infinity; // set when the churn begins
 const count = { calls: 0, ok: 0, kills: 0 };
 
 function start(args, onLine = () => {}) {
@@ -124,11 +124,16 @@ async function soak() {
   const url = `http://127.0.0.1:${port}`;
   const data = join(dir, 'data');
   const providerArgs = ['provider', '--listen', `127.0.0.1:${providerPort}`];
-  const dying = deaths(providerPort, providerArgs);
   const server = await listening(['serve', '--listen', `127.0.0.1:${port}`, '--public-url', url, '--data', data,
     '--demo', '--engine', 'realtime', '--provider-url', `ws://127.0.0.1:${providerPort}/v1/realtime`,
     '--connect-timeout', '2s', '--response-timeout', '3s', '--max-local-calls', '2',
     '--log-level', 'error'], / listens on /);
+  // The fall-back loads its models once and keeps them: now, with nobody else to answer.
+  const warm = start(['dial', '--url', url, '--token', TOKEN, '--to', '+15055550100', '--calls', '4', '--spread', '100',
+    '--say', 'What are your opening hours?', '--say', 'Do you ship abroad?']);
+  await warm.exited;
+  end = Date.now() + LENGTH_MS;
+  const dying = deaths(providerPort, providerArgs);
   const lanes = Array.from({ length: LANES }, (_, i) => sleep(i * 700).then(() => lane(url, i)));
   const samples = [];
   while (Date.now() < end) {
