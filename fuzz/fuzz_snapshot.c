@@ -59,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (settings(&mem, json, &config)) {
         int64_t at_us = 1000;
         struct call *call = call_new(&config);
-        input(call, CALL_IN_START, at_us, STR(""));
+        struct call_input begin = {.type = CALL_IN_START, .at_us = at_us};
+        (void)call_step(call, &begin);
         const uint8_t *p = (const uint8_t *)rest.p;
         size_t left = rest.p ? rest.len : 0;
         while (left >= 4) {
