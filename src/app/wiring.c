@@ -8,6 +8,7 @@
 
 #include "api/api.h"
 #include "app/call_defaults.h"
+#include "app/certs.h"
 #include "app/drain.h"
 #include "app/notify.h"
 #include "base/clock.h"
@@ -23,7 +24,7 @@
 #include "net/owner.h"
 #include "session/recover.h"
 
-enum { SIGNALS = 2, LIVE_THREADS = 2, BACK_THREADS = 2, PATH_BYTES = 4096 };
+enum { SIGNALS = 3, LIVE_THREADS = 2, BACK_THREADS = 2, PATH_BYTES = 4096 };
 
 /* One loop with its listener. Loop 0 runs on the main thread, the others on their own. */
 struct lane {
@@ -53,6 +54,7 @@ struct server {
     struct recovery *recovery;
     struct twilio_channel *twilio;
     struct api *api;
+    struct certs *certs; /* NULL without TLS */
     struct gate *gate;
     struct gate_predecessor before; /* without sockets: there is none */
     struct drain *drain;            /* once it has begun */
@@ -379,6 +381,8 @@ static void on_http_closed(void *ctx)
 static void close_gate(struct server *s)
 {
     gate_close(s->gate);
+    certs_free(s->certs);
+    s->certs = NULL;
     drain_free(s->drain);
     s->drain = NULL;
 }
@@ -392,7 +396,7 @@ static void on_part_closed(void *ctx)
     if (lane->http)
         http_server_close(lane->http, on_http_closed, lane);
     for (unsigned i = 0; i < SIGNALS && lane->signals_open; i++)
-        if (!uv_is_closing((uv_handle_t *)&lane->signals[i]))
+        if (lane->signals[i].data && !uv_is_closing((uv_handle_t *)&lane->signals[i]))
             uv_close((uv_handle_t *)&lane->signals[i], on_signal_closed);
     lane_done(lane);
 }
@@ -443,6 +447,11 @@ static void start_draining(struct server *s)
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = ((struct lane *)handle->data)->server;
+    if (number == SIGHUP) {
+        if (s->certs)
+            certs_reload(s->certs);
+        return;
+    }
     LOG_INFO(NULL, "server.stopping", "signal=%d", number);
     if (number == SIGTERM && !s->drain) {
         start_draining(s);
@@ -517,8 +526,10 @@ static enum err open_lane(struct server *s, unsigned index, struct err_detail *d
 
 static void watch_signals(struct lane *lane)
 {
-    static const int numbers[SIGNALS] = {SIGINT, SIGTERM};
+    static const int numbers[SIGNALS] = {SIGINT, SIGTERM, SIGHUP};
     for (unsigned i = 0; i < SIGNALS; i++) {
+        if (numbers[i] == SIGHUP && !lane->server->certs) /* it means what it always means */
+            continue;
         if (uv_signal_init(loop_uv(lane->loop), &lane->signals[i]) != 0)
             continue;
         lane->signals[i].data = lane;
@@ -559,6 +570,9 @@ enum err server_run(struct server *s, struct err_detail *detail)
         LOG_WARN(NULL, "server.not_succeeded", "instance=%s next=\"it goes on beside us\"",
                  s->before.instance);
     if (err == OK) {
+        if (s->tls_server)
+            s->certs =
+                certs_new(s->lanes[0].loop, s->tls_server, s->config->tls_cert, s->config->tls_key);
         watch_signals(&s->lanes[0]);
         print_ready(s);
         if (notify_send(s->notify, "READY=1") != OK)

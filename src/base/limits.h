@@ -349,6 +349,7 @@
 #define LOCAL_PREFIX_MS_MAX    1000        /* audio kept from before a turn */
 
 /* -- app -- */
+#define CERTS_LOOK_MS         10000 /* between looks whether the certificate has changed */
 #define DRAIN_LOOK_MS         100   /* between looks at what is still going on */
 #define DRAIN_QUIET_MS        2000  /* for the carrier to ask about a call that has just ended */
 #define DRAIN_GOODBYE_MS      20000 /* for goodbyes when the limit is reached */

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include "net/tls_private.h"
 
 struct tls_server {
+    char *cert_file, *key_file;
+    pthread_mutex_t lock; /* guards ctx: loops take sessions of it while it is replaced */
     SSL_CTX *ctx;
 };
 
@@ -72,8 +75,8 @@ static enum err bad_file(struct err_detail *detail, const char *what, const char
                        tls_error(text, sizeof(text)));
 }
 
-enum err tls_server_open(struct tls_server **out, const char *cert_file, const char *key_file,
-                         struct err_detail *detail)
+static enum err read_server(SSL_CTX **out, const char *cert_file, const char *key_file,
+                            struct err_detail *detail)
 {
     char text[128];
     SSL_CTX *ctx = new_context(TLS_server_method());
@@ -95,9 +98,37 @@ enum err tls_server_open(struct tls_server **out, const char *cert_file, const c
     }
     static const unsigned char id[] = "callee";
     SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1);
+    *out = ctx;
+    return OK;
+}
+
+enum err tls_server_open(struct tls_server **out, const char *cert_file, const char *key_file,
+                         struct err_detail *detail)
+{
+    SSL_CTX *ctx;
+    enum err err = read_server(&ctx, cert_file, key_file, detail);
+    if (err != OK)
+        return err;
     struct tls_server *t = mem_zalloc(sizeof(*t));
-    t->ctx = ctx;
+    *t = (struct tls_server){.ctx = ctx,
+                             .cert_file = mem_strndup(cert_file, strlen(cert_file)),
+                             .key_file = mem_strndup(key_file, strlen(key_file))};
+    pthread_mutex_init(&t->lock, NULL);
     *out = t;
+    return OK;
+}
+
+enum err tls_server_reload(struct tls_server *t, struct err_detail *detail)
+{
+    SSL_CTX *ctx;
+    enum err err = read_server(&ctx, t->cert_file, t->key_file, detail);
+    if (err != OK)
+        return err;
+    pthread_mutex_lock(&t->lock);
+    SSL_CTX *old = t->ctx;
+    t->ctx = ctx;
+    pthread_mutex_unlock(&t->lock);
+    SSL_CTX_free(old); /* sessions hold it as long as they live */
     return OK;
 }
 
@@ -106,6 +137,9 @@ void tls_server_close(struct tls_server *t)
     if (!t)
         return;
     SSL_CTX_free(t->ctx);
+    pthread_mutex_destroy(&t->lock);
+    mem_free(t->cert_file);
+    mem_free(t->key_file);
     mem_free(t);
 }
 
@@ -154,7 +188,9 @@ static SSL *new_session(SSL_CTX *ctx, int fd)
 
 SSL *tls_server_session(struct tls_server *t, int fd)
 {
+    pthread_mutex_lock(&t->lock);
     SSL *ssl = new_session(t->ctx, fd);
+    pthread_mutex_unlock(&t->lock);
     if (ssl)
         SSL_set_accept_state(ssl);
     return ssl;

@@ -4,8 +4,10 @@
 // words. CALLEE_E2E_CALLS=N calls each way (24).
 import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { copyFileSync, readFileSync } from 'node:fs';
 import { request } from 'node:https';
+import { connect } from 'node:tls';
 import { NUMBER, TOKEN, main, until } from '../lib/lab.mjs';
 
 const { WebSocket } = await import('ws').catch(() => ({})); // left out without npm's packages
@@ -164,7 +166,38 @@ async function limit(lab) {
   console.log(`the limit: the last call was told goodbye (${report.heard_ms} ms were heard)`);
 }
 
+/** The subject that a server shows now. */
+async function subject(server) {
+  const socket = connect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { CN } = socket.getPeerCertificate().subject;
+  socket.destroy();
+  return CN;
+}
+
+async function renewal(lab) {
+  const { args } = await provided(lab);
+  const tls = lab.certificate('old');
+  const server = await lab.serve(args, { tls });
+  const dialer = lab.start(lab.dialArgs(server, TALK));
+  await server.line(/engine\.ready/);
+  assert.equal(await subject(server), 'old');
+  const next = lab.certificate('new');
+  copyFileSync(next.cert, tls.cert);
+  server.child.kill('SIGHUP'); // the key does not fit yet
+  await server.line(/tls\.not_reloaded/);
+  assert.equal(await subject(server), 'old');
+  copyFileSync(next.key, tls.key); // noticed by itself
+  await server.line(/tls\.reloaded/);
+  assert.equal(await subject(server), 'new');
+  await dialer.exited;
+  for (const r of dialer.json()) assert.ok(r.ok, JSON.stringify(r));
+  await lab.finish(server);
+  console.log('a new certificate: taken without a restart, a call went on');
+}
+
 await main(async (lab) => {
+  await renewal(lab);
   await drain(lab);
   await limit(lab);
   await upgrade(lab, 'plain');

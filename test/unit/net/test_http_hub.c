@@ -221,3 +221,71 @@ TEST(what_arrives_at_a_loop_without_a_server_is_dropped)
     hub_leave(&c);
     hub_close();
 }
+
+/* -- a certificate that changes while connections are open -- */
+
+static bool copy_file(const char *from, const char *to)
+{
+    char bytes[8192];
+    FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+    size_t n = in ? fread(bytes, 1, sizeof(bytes), in) : 0;
+    bool ok = n > 0 && out && fwrite(bytes, 1, n, out) == n;
+    if (in)
+        fclose(in);
+    return out && fclose(out) == 0 && ok;
+}
+
+/* Whether the server shows the certificate in `file`. */
+static bool shows(const struct hub_client *c, const char *file)
+{
+    FILE *f = fopen(file, "r");
+    X509 *want = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
+    X509 *got = SSL_get1_peer_certificate(c->ssl);
+    bool ok = want && got && X509_cmp(want, got) == 0;
+    X509_free(want);
+    X509_free(got);
+    if (f)
+        fclose(f);
+    return ok;
+}
+
+static bool answers(struct hub_client *c, unsigned times)
+{
+    return hub_send(c, STR("GET /any HTTP/1.1\r\nHost: a\r\n\r\n")) &&
+           hub_wait(c, "/any peer=127.0.0.1 ]", times);
+}
+
+TEST(a_new_certificate_is_for_new_connections_and_a_bad_one_for_none)
+{
+    struct net_test_cert used, next;
+    struct err_detail why = {""};
+    struct tls_server *tls;
+    struct hub_client before, after, last;
+    char old_cert[80];
+    CHECK(net_test_cert_write(&used, "IP:127.0.0.1"));
+    CHECK(net_test_cert_write(&next, "DNS:next"));
+    CHECK_INT(OK, tls_server_open(&tls, used.cert, used.key, NULL));
+    CHECK(hub_open(tls));
+    CHECK(hub_connect(&before) && shows(&before, used.cert));
+    snprintf(old_cert, sizeof(old_cert), "%s/old.pem", used.dir);
+    CHECK(copy_file(used.cert, old_cert));
+
+    CHECK(copy_file(next.cert, used.cert)); /* half of a renewal: the key does not fit yet */
+    CHECK_INT(ERR_INVALID, tls_server_reload(tls, &why));
+    CHECK(strstr(why.text, used.key));
+    CHECK(hub_connect(&after) && shows(&after, old_cert) && answers(&after, 1));
+
+    CHECK(copy_file(next.key, used.key));
+    CHECK_INT(OK, tls_server_reload(tls, &why));
+    CHECK(hub_connect(&last) && shows(&last, next.cert) && answers(&last, 1));
+    CHECK(answers(&before, 1) && answers(&after, 2));
+
+    hub_leave(&before);
+    hub_leave(&after);
+    hub_leave(&last);
+    hub_close();
+    tls_server_close(tls);
+    unlink(old_cert);
+    net_test_cert_remove(&used);
+    net_test_cert_remove(&next);
+}
