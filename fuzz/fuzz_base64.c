@@ -10,13 +10,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str text = str_n((const char *)data, size);
     size_t room = base64_decoded_len(text), got = 0;
     uint8_t *bytes = mem_alloc(room + 1);
-    if (base64_decode(bytes, &got, text) == OK) {
-        ASSERT(got == room);
+    uint8_t *same = mem_alloc(room + 1);
+    size_t got_same = 0;
+    enum err err = base64_decode(bytes, &got, text);
+    ASSERT(base64_decode_table(same, &got_same, text) == err);
+    if (err == OK) {
+        ASSERT(got == room && got_same == room && memcmp(bytes, same, room) == 0);
         char *back = mem_alloc(base64_encoded_len(got) + 1);
         ASSERT(str_eq(str_n(back, base64_encode(back, bytes, got)), text));
         mem_free(back);
     }
     mem_free(bytes);
+    mem_free(same);
     char *coded = mem_alloc(base64_encoded_len(size) + 1);
     size_t n = base64_encode(coded, data, size);
     ASSERT(n == base64_encoded_len(size));

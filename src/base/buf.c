@@ -108,7 +108,10 @@ void buf_put_str(struct buf *b, struct str s)
 
 void buf_put_byte(struct buf *b, unsigned char c)
 {
-    buf_put(b, &c, 1);
+    if (b->len < b->cap && b->len < b->max && !b->failed)
+        b->p[b->len++] = (char)c;
+    else
+        buf_put(b, &c, 1);
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)

@@ -22,18 +22,30 @@ static bool lead(struct utf8_state *s, uint8_t c)
     return true;
 }
 
+/* Nearly all text is ASCII: how much of it is surely so, in steps of 32 and 8 bytes. */
+static size_t ascii_len(struct str s)
+{
+    const uint64_t top = 0x8080808080808080u;
+    uint64_t v[4];
+    size_t i = 0;
+    for (; s.len - i >= sizeof(v); i += sizeof(v)) {
+        memcpy(v, s.p + i, sizeof(v));
+        if ((v[0] | v[1] | v[2] | v[3]) & top)
+            break;
+    }
+    for (; s.len - i >= sizeof(v[0]); i += sizeof(v[0])) {
+        memcpy(v, s.p + i, sizeof(v[0]));
+        if (v[0] & top)
+            break;
+    }
+    return i;
+}
+
 bool utf8_feed(struct utf8_state *s, struct str piece)
 {
     for (size_t i = 0; i < piece.len;) {
         if (s->need == 0) {
-            /* Nearly all text is ASCII: eight bytes a step. */
-            uint64_t v;
-            while (i + 8 <= piece.len) {
-                memcpy(&v, piece.p + i, 8);
-                if (v & 0x8080808080808080u)
-                    break;
-                i += 8;
-            }
+            i += ascii_len(str_slice(piece, i, piece.len));
             if (i >= piece.len)
                 break;
         }

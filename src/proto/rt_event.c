@@ -200,6 +200,17 @@ static bool scan_frame(struct str text, struct scan_member *values, unsigned *se
     }
 }
 
+/* Without clearing the list of items, most of the struct, which has none of them. */
+static void empty_frame(struct rt_event *out, enum rt_type type)
+{
+    const size_t from = offsetof(struct rt_event, response.items);
+    const size_t to = from + sizeof(out->response.items);
+    memset(out, 0, from);
+    memset((char *)out + to, 0, sizeof(*out) - to);
+    out->type = type;
+    out->type_text = names[type];
+}
+
 bool rt_parse_frame(struct rt_event *out, struct str text)
 {
     struct scan_member v[FRAME_KEYS] = {0};
@@ -209,12 +220,12 @@ bool rt_parse_frame(struct rt_event *out, struct str text)
     if (str_eq(v[TYPE].text, names[RT_AUDIO_DELTA])) {
         if (seen & 1u << AUDIO) /* not a member of this event: keep it, in a tree */
             return false;
-        rt_event_empty(out, RT_AUDIO_DELTA);
+        empty_frame(out, RT_AUDIO_DELTA);
         out->audio = v[DELTA].text;
     } else if (str_eq(v[TYPE].text, names[RT_INPUT_AUDIO_APPEND])) {
         if (seen & ~(1u << TYPE | 1u << EVENT_ID | 1u << AUDIO))
             return false;
-        rt_event_empty(out, RT_INPUT_AUDIO_APPEND);
+        empty_frame(out, RT_INPUT_AUDIO_APPEND);
         out->audio = v[AUDIO].text;
     } else {
         return false;

@@ -76,6 +76,38 @@ TEST(base64_round_trips_every_length_and_refuses_what_is_not_canonical)
         CHECK_INT(ERR_INVALID, base64_decode(out, &got, str_of(bad[i])));
 }
 
+/* Every character at every place of a text long enough for the processor's way: both say the same of
+ * it, and none writes behind the end. */
+TEST(base64_decodes_alike_by_table_and_by_processor)
+{
+    uint8_t in[60], fast[60 + 1], table[60 + 1];
+    char text[80];
+    struct rng r;
+    rng_init_seeded(&r, 2);
+    rng_fill(&r, in, sizeof(in));
+    int refused = 0;
+    for (size_t len = 36; len <= sizeof(in); len++) {
+        size_t n = base64_encode(text, in, len);
+        for (size_t at = 0; at < n; at++) {
+            char was = text[at];
+            for (int c = 0; c < 256; c++) {
+                text[at] = (char)c;
+                size_t a = 0, b = 0, room = base64_decoded_len(str_n(text, n));
+                fast[room] = table[room] = 0x5a;
+                enum err one = base64_decode(fast, &a, str_n(text, n));
+                enum err two = base64_decode_table(table, &b, str_n(text, n));
+                CHECK_INT(two, one);
+                CHECK_INT(b, a);
+                CHECK(one != OK || memcmp(fast, table, a) == 0);
+                CHECK(fast[room] == 0x5a && table[room] == 0x5a);
+                refused += one != OK;
+            }
+            text[at] = was;
+        }
+    }
+    CHECK(refused > 100000);
+}
+
 TEST(crc32c_matches_rfc_3720_by_table_and_by_processor)
 {
     uint8_t zeros[32] = {0}, ones[32];
@@ -110,6 +142,14 @@ TEST(utf8_refuses_overlong_surrogate_and_too_large)
     CHECK(!utf8_valid(STR("\xed\xa0\x80")));
     CHECK(!utf8_valid(STR("\xf4\x90\x80\x80")));
     CHECK(!utf8_valid(STR("12345678abc\xc3")));
+    /* One byte that is no text, at every place of the steps in which ASCII is passed over. */
+    char text[100];
+    for (size_t at = 0; at < sizeof(text); at++) {
+        memset(text, 'a', sizeof(text));
+        text[at] = (char)0x80;
+        CHECK(!utf8_valid(str_n(text, sizeof(text))));
+        CHECK(utf8_valid(str_n(text, at)));
+    }
     struct utf8_state s = {0};
     CHECK(utf8_feed(&s, STR("\xf0\x9f")));
     CHECK(!utf8_done(&s));

@@ -7,6 +7,7 @@
 #include "golden.h"
 #include "proto/rt_event.h"
 #include "proto/rt_private.h"
+#include "proto/scan.h"
 
 static struct buf text, out, again;
 
@@ -500,6 +501,22 @@ TEST(unusual_frames_fall_back_and_mean_the_same)
         CHECK_INT(OK, rt_event_parse(&ev, str_of(unusual[i]), NULL));
         CHECK(ev.root && ev.type == RT_INPUT_AUDIO_APPEND && str_eq(ev.audio, STR("f39/")));
         rt_event_fini(&ev);
+    }
+}
+
+/* Every byte at every place of a long string, behind plain ones of any value. */
+TEST(plain_text_ends_at_its_first_byte_that_is_not)
+{
+    char line[70];
+    for (size_t at = 0; at < sizeof(line); at++) {
+        for (int c = 0; c < 256; c++) {
+            for (size_t i = 0; i < sizeof(line); i++)
+                line[i] = "\x20\x7f!#[]az"[(i + at) % 8];
+            line[at] = (char)c;
+            bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+            CHECK_INT(plain ? sizeof(line) : at, scan_plain_len(str_n(line, sizeof(line))));
+            CHECK_INT(at, scan_plain_len(str_n(line, at)));
+        }
     }
 }
 
