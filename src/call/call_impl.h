@@ -107,21 +107,25 @@ struct call_scratch {
     struct buf text; /* for building messages */
 };
 
+/* What each frame touches stands at the front, in few lines of the cache; the rest by its file. */
 struct call {
-    struct arena arena;                /* for the call's life */
-    struct call_scratch own, *scratch; /* for one step; `scratch` may be shared */
-    struct call_config config;
     int64_t now;
-    enum phase phase;
-    int64_t stream_us; /* begin of the stream */
-    int64_t ended_us;
     const struct call_input *in;
-
-    int64_t timer_at[CALL_TIMER_COUNT];
+    struct call_scratch *scratch; /* for one step; may be shared */
+    enum phase phase;
+    enum link_state link;
+    struct spare spare;
+    bool speaking;       /* the caller, as the engine hears it */
+    uint32_t keep_bytes; /* how much of what was given stays at hand, and how much did */
+    uint32_t kept_bytes;
+    uint64_t forwarded_bytes; /* caller audio given to this engine session */
+    int64_t last_audio_us;
+    int64_t silent_us; /* when the caller last heard or said something */
+    int64_t owed_us;   /* since when they are owed something */
+    struct call_item *last_item;
+    struct answer answer;
 
     /* voice.c */
-    struct playhead playhead;
-    struct source sources[CALL_SOURCES_MAX];
     uint32_t source_count;
     uint32_t since_mark; /* bytes sent behind the last mark */
     uint32_t mark_number;
@@ -129,33 +133,28 @@ struct call {
     bool barge_waiting;
     bool heard_all; /* nothing to play, nothing on its way */
     uint32_t prompts_pending, prompt_number;
+    int64_t timer_at[CALL_TIMER_COUNT];
+    struct playhead playhead;
+    struct source sources[CALL_SOURCES_MAX];
 
     /* respond.c */
     struct want wants[CALL_WANTS_MAX];
     uint32_t want_count;
-    struct answer answer;
     uint32_t response_number;
     uint32_t empty_answers, failed_answers; /* in a row */
 
     /* link.c */
-    enum link_state link;
     uint32_t engine_index, engine_tries, epoch;
-    uint32_t engine_losses;   /* sessions of this engine lost so far */
-    uint64_t forwarded_bytes; /* caller audio given to this engine session */
-    uint64_t held_bytes;      /* not given to any session yet */
-    uint32_t keep_bytes;      /* how much of what was given stays at hand, and how much did */
-    uint32_t kept_bytes;
-    int64_t last_audio_us;
+    uint32_t engine_losses;     /* sessions of this engine lost so far */
+    uint64_t held_bytes;        /* not given to any session yet */
     uint64_t question_end;      /* where it ended, bytes of the session's input; 0 = not yet */
     struct call_item *question; /* what the caller said and the call has no words of yet */
     bool rehearing;             /* a new session is being given the question's sound again */
     bool apologised;
-    bool speaking; /* the caller, as the engine hears it */
     struct call_item *speaking_item;
     struct turn_clock turn;
 
     /* roll.c */
-    struct spare spare;
     struct pace pace;
     int64_t session_opened_us, session_expires_us;
     bool rolling; /* a replacement is wanted */
@@ -170,8 +169,6 @@ struct call {
     bool closing_protected;
     struct str close_reason;
     struct str farewell; /* its text */
-    int64_t silent_us;   /* when the caller last heard or said something */
-    int64_t owed_us;     /* since when they are owed something */
     uint32_t nudges;
     char keys[CALL_DTMF_MAX];
     uint32_t key_count;
@@ -183,12 +180,19 @@ struct call {
     const char *lost_why; /* reason of the end if nobody comes back */
 
     /* script.c */
-    struct call_item *items, *last_item;
+    struct call_item *items;
     struct call_item *unstored; /* those before it are stored; NULL = all */
     uint32_t item_count;
     struct call_item *charged; /* the last response's usage went here */
     int64_t cost_nanousd;
     struct call_stats stats;
+
+    /* call.c */
+    struct arena arena; /* for the call's life */
+    struct call_scratch own;
+    int64_t stream_us; /* begin of the stream */
+    int64_t ended_us;
+    struct call_config config;
 };
 
 /* -- call.c -- */

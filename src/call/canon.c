@@ -10,14 +10,14 @@
 /* -- effects -- */
 
 /* " 160". Some of these lines are written for every frame, and printf is slow. */
-static void write_number(struct buf *b, uint32_t number)
+static void write_number(struct buf *b, uint64_t number)
 {
-    char text[10];
+    char text[21];
     size_t at = sizeof(text);
     do
         text[--at] = (char)('0' + number % 10);
     while (number /= 10);
-    buf_put_byte(b, ' ');
+    text[--at] = ' ';
     buf_put(b, text + at, sizeof(text) - at);
 }
 
@@ -102,6 +102,25 @@ static void write_play(struct buf *b, const struct call_fx *fx)
     buf_put_byte(b, '\n');
 }
 
+static void write_timer(struct buf *b, const struct call_fx *fx)
+{
+    buf_put_str(b, STR("timer"));
+    write_number(b, fx->number);
+    if (fx->at_us >= 0)
+        write_number(b, (uint64_t)fx->at_us);
+    else
+        buf_printf(b, " %lld", (long long)fx->at_us);
+    buf_put_byte(b, '\n');
+}
+
+static void write_keep(struct buf *b, const struct call_fx *fx)
+{
+    buf_put_str(b, STR("keep"));
+    write_number(b, fx->len);
+    write_number(b, fx->offset);
+    buf_put_byte(b, '\n');
+}
+
 static void write_engine(struct buf *b, const struct call_fx *fx)
 {
     if (fx->type == CALL_FX_ENGINE_APPEND) /* the frequent one first */
@@ -117,7 +136,7 @@ static void write_engine(struct buf *b, const struct call_fx *fx)
     else if (fx->type == CALL_FX_RELEASE)
         buf_put_str(b, STR("release\n"));
     else if (fx->type == CALL_FX_KEEP)
-        buf_printf(b, "keep %u %u\n", fx->len, fx->offset);
+        write_keep(b, fx);
     else if (fx->type == CALL_FX_SPARE_OPEN)
         write_counted(b, STR("spare_open"), fx->number);
     else if (fx->type == CALL_FX_SPARE_SEND)
@@ -180,7 +199,7 @@ void call_fx_write(struct buf *b, const struct call_fx *fx)
         write_counted(b, STR("tool_cancel"), fx->number);
         break;
     case CALL_FX_TIMER:
-        buf_printf(b, "timer %u %lld\n", fx->number, (long long)fx->at_us);
+        write_timer(b, fx);
         break;
     case CALL_FX_TURN:
         write_item(b, fx->item);

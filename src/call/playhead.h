@@ -34,8 +34,8 @@ struct playhead {
     int64_t spurt_us;
     int64_t rtt_us;
     bool rtt_known;
-    struct playhead_mark marks[PLAYHEAD_MARKS_MAX]; /* ring */
     uint32_t first, count;
+    struct playhead_mark marks[PLAYHEAD_MARKS_MAX]; /* ring */
 };
 
 /* `bytes` were sent at `now_us`. */

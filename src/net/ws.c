@@ -29,23 +29,23 @@ struct ws {
     bool client;
     enum ws_state state;
 
-    /* What on_closed will say; the first to settle it wins. */
-    bool settled;
-    unsigned code;
-    char reason[WS_REASON_BYTES_MAX];
-    size_t reason_len;
-
     struct loop_timer *timer; /* handshake, ping, pong or close, as the state says */
     int64_t heard_us;         /* last bytes from the peer */
     bool ping_sent;
+    bool early_pending; /* a deferred call still holds the ws */
+    bool conn_gone;
     uint64_t audio_dropped;
     struct ws_decoder decoder;
 
     struct buf handshake; /* client: the request, then the answer's head. server: early bytes */
     char accept[WS_ACCEPT_CHARS];
     char *subprotocols;
-    bool early_pending; /* a deferred call still holds the ws */
-    bool conn_gone;
+
+    /* What on_closed will say; the first to settle it wins. */
+    bool settled;
+    unsigned code;
+    char reason[WS_REASON_BYTES_MAX];
+    size_t reason_len;
 };
 
 static void settle(struct ws *w, unsigned code, struct str reason)

@@ -77,7 +77,6 @@ struct ws_decoder {
     bool dead;   /* a fault was reported; everything that follows is dropped */
     size_t message_max;
 
-    uint8_t head[WS_HEAD_BYTES_MAX]; /* of the current frame, when it came in pieces */
     size_t head_len;
     bool in_payload;
     bool fin;
@@ -89,6 +88,7 @@ struct ws_decoder {
     uint8_t message_op; /* WS_OP_CONTINUATION = no message under way */
     struct utf8_state utf8;
     struct buf message;
+    uint8_t head[WS_HEAD_BYTES_MAX]; /* of the current frame, when it came in pieces */
     uint8_t control[WS_CONTROL_BYTES_MAX];
 };
 

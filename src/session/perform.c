@@ -336,7 +336,7 @@ static void perform_one(struct session *s, const struct call_input *in, const st
         tool_drop(s, fx->number);
         break;
     case CALL_FX_TIMER:
-        s->timer_at[fx->number] = fx->at_us;
+        session_set_timer(s, fx->number, fx->at_us);
         break;
     case CALL_FX_TURN:
         store_turn(s, fx->item);

@@ -42,6 +42,52 @@ void session_scratch_fini(struct session_scratch *x)
     call_scratch_free(x->call);
 }
 
+/* -- the timer -- */
+
+/* Set lazily: a time that moved out, or is no more, is found out when the earlier one fires. */
+static void arm_timer(struct session *s, int64_t next)
+{
+    if (next == 0 || (s->armed_us && s->armed_us <= next)) /* as after nearly every frame */
+        return;
+    s->armed_us = next;
+    int64_t wait_us = next - loop_now_us(s->part->loop);
+    loop_timer_set(s->timer, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0);
+}
+
+static int64_t sooner_of(int64_t a_us, int64_t b_us)
+{
+    return a_us == 0 || (b_us && b_us < a_us) ? b_us : a_us;
+}
+
+void session_set_timer(struct session *s, uint32_t timer, int64_t at_us)
+{
+    s->timer_at[timer] = at_us;
+    s->set_us = sooner_of(s->set_us, at_us);
+}
+
+static void arm_nearest(struct session *s)
+{
+    int64_t next = s->coalesce.due_us;
+    for (int t = 1; t < CALL_TIMER_COUNT; t++)
+        next = sooner_of(next, s->timer_at[t]);
+    s->set_us = 0;
+    arm_timer(s, next);
+}
+
+/* `timer` stands for all that was set before: only what an input has set is looked at. */
+static void arm_after_input(struct session *s)
+{
+    if (s->ended) {
+        if (s->armed_us)
+            loop_timer_cancel(s->timer);
+        s->armed_us = 0;
+        return;
+    }
+    int64_t next = sooner_of(s->coalesce.due_us, s->set_us);
+    s->set_us = 0;
+    arm_timer(s, next);
+}
+
 /* -- the heart: one input at a time -- */
 
 static void append_input(struct session *s, const struct call_input *in)
@@ -96,7 +142,7 @@ void session_feed(struct session *s, struct call_input *in)
         step(s, &lost);
     }
     scratch->busy = false;
-    session_arm_timer(s);
+    arm_after_input(s);
 }
 
 /* -- timers -- */
@@ -115,28 +161,11 @@ static void on_timer(void *ctx)
         struct call_input in = {.type = CALL_IN_TIMER, .number = t};
         session_feed(s, &in);
     }
-    session_arm_timer(s);
+    if (s->ended)
+        arm_after_input(s);
+    else
+        arm_nearest(s);
     session_release(s);
-}
-
-/* Set lazily: a time that moved out is found out when the earlier one fires. */
-void session_arm_timer(struct session *s)
-{
-    int64_t next = s->coalesce.due_us;
-    for (int t = 1; t < CALL_TIMER_COUNT; t++)
-        if (s->timer_at[t] && (next == 0 || s->timer_at[t] < next))
-            next = s->timer_at[t];
-    if (next == 0 || s->ended) {
-        if (s->armed_us)
-            loop_timer_cancel(s->timer);
-        s->armed_us = 0;
-        return;
-    }
-    if (s->armed_us && s->armed_us <= next) /* as after nearly every frame */
-        return;
-    s->armed_us = next;
-    int64_t wait_us = next - loop_now_us(s->part->loop);
-    loop_timer_set(s->timer, wait_us > 0 ? (uint64_t)(wait_us + 999) / 1000 : 0);
 }
 
 /* -- the channel's events -- */
@@ -306,7 +335,7 @@ struct session *session_revive(struct host_part *part, const struct call_config 
     s->had_channel = call_answered(call);
     s->journal = journal_call_resume(part->journal, s->id, before, sequence, lost_us);
     for (int t = 1; t < CALL_TIMER_COUNT; t++)
-        s->timer_at[t] = call_timer_at(call, (enum call_timer)t);
+        session_set_timer(s, (uint32_t)t, call_timer_at(call, (enum call_timer)t));
     if (call_transfers(call)) {
         s->verdict = CHANNEL_TRANSFER;
         (void)str_copy(s->transfer_number, sizeof(s->transfer_number),

@@ -47,34 +47,38 @@ struct tool_slot {
     char *arguments;
 };
 
+/* What every frame touches comes first, so that it is in few lines of the cache: with hundreds of
+ * calls each frame finds its own call gone from there. */
 struct session {
     struct host_part *part;
     struct call *call;
-    struct arena mem;
-    struct call_config config;
-    char id[CALL_ID_TEXT];
     struct journal_call *journal; /* NULL: none is kept, or it has been given its end */
     struct channel *channel;
-    struct channel_slot *slot; /* of `channel` */
-    bool had_channel;
     struct engine_link *link;
-    struct engine_link *spare; /* made ready to take its place */
-    struct voiceq voice;
-    struct coalesce coalesce;
-    struct buf held; /* mu-law of the caller: kept for a next engine, then held for want of one */
+    int64_t armed_us;    /* when `timer` fires; 0 = it is not set */
+    int64_t set_us;      /* the nearest time set since `timer` was looked after; 0 = none */
+    uint32_t dropped[3]; /* by enum call_dropped; fed back after the effects */
+    unsigned open;       /* channel, engines, deferred work, journal copy: frees itself at 0 */
+    bool ended;
+    bool had_channel;
     bool untrimmed;  /* what is kept may be more than `keep` by a slack */
     uint32_t keep;   /* of what is given to an engine, the newest bytes that stay in `held` */
+    struct buf held; /* mu-law of the caller: kept for a next engine, then held for want of one */
+    struct voiceq voice;
+    struct coalesce coalesce;
+
     struct loop_timer *timer;
-    int64_t armed_us; /* when `timer` fires; 0 = it is not set */
+    struct channel_slot *slot; /* of `channel` */
+    struct engine_link *spare; /* made ready to take the place of `link` */
     int64_t timer_at[CALL_TIMER_COUNT];
     struct prompt_slot *prompts;
     struct tool_slot *tools;
-    uint32_t dropped[3];     /* by enum call_dropped; fed back after the effects */
     int64_t charged_nanousd; /* of the call's cost: told to the host */
-    bool ended;
-    unsigned open; /* channel, engines, deferred work, journal copy: frees itself at 0 */
     enum channel_verdict verdict;
     char transfer_number[32];
+    char id[CALL_ID_TEXT];
+    struct arena mem;
+    struct call_config config;
 };
 
 /* Gives one input to the core and performs what it answers. */
@@ -101,7 +105,7 @@ void session_release(struct session *s);
  * neither an input nor in the journal. */
 void session_guess(void *ctx, struct str tool, struct str arguments);
 void session_guess_drop(struct engine_link *link);
-/* Arms the one timer of the loop for the nearest of the call's. */
-void session_arm_timer(struct session *s);
+/* Notes when a timer of the call is due, 0 = not; the loop's one is armed after the input. */
+void session_set_timer(struct session *s, uint32_t timer, int64_t at_us);
 
 #endif
