@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/summary_out.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/store.h"
@@ -54,6 +55,11 @@ static void put_call(struct buf *b, const struct call_row *c)
     put_text(b, "status", c->status);
     put_text(b, "endReason", c->end_reason);
     put_text(b, "engine", c->engine);
+    if (c->summary.len) { /* JSON already */
+        put_text(b, "outcome", c->outcome);
+        buf_put_str(b, STR(",\"summary\":"));
+        buf_put_str(b, c->summary);
+    }
     put_text(b, "journal", c->journal);
     put_int(b, "startedAtMs", c->started_at_ms);
     put_int(b, "answeredAtMs", c->answered_at_ms);
@@ -132,6 +138,7 @@ static void print_transcript(const struct store_req *r)
     }
     if (r->call.end_reason.len > 0)
         printf("%12s ended: %.*s\n", "", STR_FMT(r->call.end_reason));
+    summary_out_text(r->call.summary, r->call.outcome);
 }
 
 static int list(struct store *store, const struct calls_flags *f)

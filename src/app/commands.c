@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"journal", "print a call's journal; export its recording and transcript", cmd_journal},
     {"replay", "recorded calls again; --verify compares every decision", cmd_replay},
     {"calls", "list the latest calls, or show one", cmd_calls},
+    {"summary", "what a call was about, by a model or by rules", cmd_summary},
     {"call", "ask Twilio to place, hang up or transfer a call", cmd_call},
     {"backup", "copy the data folder, also while the server runs", cmd_backup},
     {"restore", "make a data folder of a backup, or check one", cmd_restore},

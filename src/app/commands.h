@@ -21,6 +21,7 @@ int cmd_serve(int argc, char **argv);
 int cmd_dial(int argc, char **argv);
 int cmd_provider(int argc, char **argv);
 int cmd_calls(int argc, char **argv);
+int cmd_summary(int argc, char **argv);
 int cmd_import(int argc, char **argv);
 int cmd_search(int argc, char **argv);
 int cmd_journal(int argc, char **argv);

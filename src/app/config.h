@@ -64,6 +64,10 @@ struct app_config {
     int64_t price_text_in, price_cached_text_in, price_audio_in, price_cached_audio_in;
     int64_t price_text_out, price_audio_out, price_transcription_in;
 
+    /* model that reads and writes text */
+    const char *llm_url, *llm_key, *llm_model;
+    int64_t llm_price_in, llm_price_cached_in, llm_price_out;
+
     /* Twilio */
     const char *twilio_account_sid, *twilio_auth_token, *twilio_api_url;
     bool insecure_streams;

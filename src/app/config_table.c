@@ -7,6 +7,7 @@
 #define ENGINE    "Engine"
 #define PRICES    "Prices"
 #define PROVIDERS "Further providers"
+#define LLM       "Language model"
 #define TWILIO    "Twilio"
 #define CALLS     "Calls"
 #define AT(m)     offsetof(struct app_config, m)
@@ -136,6 +137,18 @@ const struct config_row config_rows[] = {
     USD_(PRICES, "price_audio_out", price_audio_out, "64.00", "Audio tokens spoken."),
     USD_(PRICES, "price_transcription_in", price_transcription_in, "1.25",
          "Tokens of caller audio transcribed."),
+
+    TEXT_(LLM, "llm_model", NULL, llm_model, "",
+          "Model that `callee summary` asks, for example gpt-4o-mini; empty: summaries are made by "
+          "rules."),
+    URL_(LLM, "llm_url", NULL, llm_url, "https://api.openai.com/v1",
+         "Service with OpenAI's chat completions: what stands before /chat/completions."),
+    SECRET_(LLM, "llm_key", NULL, llm_key,
+            "Its key; empty: openai_api_key if llm_url is OpenAI's, else none is sent."),
+    USD_(LLM, "llm_price_in", llm_price_in, "0",
+         "US dollars per million tokens read by llm_model."),
+    USD_(LLM, "llm_price_cached_in", llm_price_cached_in, "0", "The same, from the cache."),
+    USD_(LLM, "llm_price_out", llm_price_out, "0", "Tokens written."),
 
     TEXT_(TWILIO, "twilio_account_sid", "TWILIO_ACCOUNT_SID", twilio_account_sid, "",
           "Account whose numbers ring here."),

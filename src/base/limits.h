@@ -167,6 +167,7 @@
 #define LLM_URL_BYTES_MAX      2048
 #define LLM_KEY_BYTES_MAX      4096 /* a signed token may be long */
 #define LLM_MODEL_BYTES_MAX    256
+#define LLM_RETRIES            2   /* of an endpoint: what OpenAI's own clients do */
 #define LLM_RETRY_MS_MIN       500 /* this and the next: OpenAI's own clients */
 #define LLM_RETRY_MS_MAX       8000
 #define LLM_RETRY_AFTER_MS_MAX 60000 /* a server that asks for more is asked when we think fit */
@@ -311,9 +312,18 @@
 #define SESSION_PROMPT_BYTES_MAX       480000 /* a minute of one prompt */
 #define SESSION_VOCABULARIES_MAX       64     /* businesses whose sentences are at hand, per loop */
 #define SESSION_VOCABULARY_BYTES_MAX   (16u << 20)
-#define SESSION_INSTRUCTIONS_BYTES_MAX 32768 /* the agent's instructions */
-#define SESSION_TOOLS_BYTES_MAX        16384 /* tool definitions */
-#define TOOL_OUTPUT_BYTES_MAX          8192  /* what a tool may tell the engine */
+#define SUMMARY_TRANSCRIPT_BYTES_MAX   (256 << 10) /* an hour of talk has a quarter of that */
+#define SUMMARY_TURN_BYTES_MAX         4096        /* of one turn: the rest adds little */
+#define SUMMARY_QUOTE_BYTES_MAX        200         /* of a turn, in a summary made by rules */
+#define SUMMARY_TEXT_BYTES_MAX         1000        /* of a summary, topic or follow-up */
+#define SUMMARY_ITEM_BYTES_MAX         256         /* of an item's id; an engine's has about 30 */
+#define SUMMARY_POINTS_MAX             16          /* topics; follow-ups; turns of each */
+#define SUMMARY_DEADLINE_MS            60000       /* nobody listens: it may take its time */
+#define SUMMARY_TOKENS_MAX             1500        /* of a model's answer */
+#define SUMMARY_JSON_BYTES_MAX         (1 << 20)   /* 33 texts as JSON, with 16 items each */
+#define SESSION_INSTRUCTIONS_BYTES_MAX 32768       /* the agent's instructions */
+#define SESSION_TOOLS_BYTES_MAX        16384       /* tool definitions */
+#define TOOL_OUTPUT_BYTES_MAX          8192        /* what a tool may tell the engine */
 
 /* -- api -- */
 #define API_ANSWER_BYTES_MAX    65536        /* health, metrics, the status page */

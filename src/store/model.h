@@ -81,8 +81,8 @@ struct call_row {
                           canceled */
     struct str end_reason;
     struct str engine;
-    struct str summary;
-    struct str outcome;
+    struct str summary; /* JSON, see session/summary.h, or empty */
+    struct str outcome; /* one word, or empty */
     struct str journal; /* path of the finished journal, or empty */
     int64_t started_at_ms;
     int64_t answered_at_ms;
