@@ -81,7 +81,7 @@ static enum err fill(struct bench *b)
     size_t done = 0;
     int64_t after = 0;
     while (e == OK && done < b->count) {
-        struct store_req *r = store_req_vectors_missing(STR("m"), 0, after);
+        struct store_req *r = store_req_vectors_missing(STR("m"), -1, after);
         struct passage_vector v[STORE_VECTORS_PUT_MAX];
         e = store_run(b->store, r);
         for (size_t i = 0; e == OK && i < r->passages_count; i++) {

@@ -4,9 +4,12 @@
 
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/retrieval.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "knowledge/knowledge.h"
+#include "net/loop.h"
+#include "net/worker.h"
 
 enum { PATH_BYTES = 4352 };
 
@@ -25,7 +28,8 @@ static const struct flag_row flag_rows[] = {
 
 static const char usage[] =
     "usage: callee search --business ID QUESTION [--limit N] [--data DIR]\n\n"
-    "Shows the passages an agent of the business would find, best first.";
+    "Shows the passages an agent of the business would find, best first. With the server's\n"
+    "embedding settings it finds them by meaning, too.";
 
 static void print_hits(const struct store_req *r)
 {
@@ -40,22 +44,82 @@ static void print_hits(const struct store_req *r)
         printf("nothing found\n");
 }
 
-static int run(struct store *store, const struct search_flags *f)
+/* One search on a loop of its own, as an agent's. */
+struct asking {
+    const struct app_config *config;
+    const struct search_flags *flags;
+    struct store *store;
+    struct worker_pool *pool;
+    struct loop *loop;
+    struct retrieval retrieval;
+    struct store_req *business, *found;
+    enum err err;
+};
+
+static void on_found(void *ctx, struct store_req *r)
 {
-    struct store_req *business = store_req_business_by_id(str_of(f->business)), *found = NULL;
-    enum err e = store_run(store, business);
-    int code = 0;
-    if (e == ERR_NOTFOUND)
-        code = command_usage("there is no business \"%.60s\"", f->business);
-    else if (e != OK)
-        code = command_failed("%s", business->detail.text);
-    else if (knowledge_search_run(store, business->business.id, str_of(f->question),
-                                  (size_t)f->limit, &found) != OK)
-        code = command_failed("the search failed");
+    struct asking *a = ctx;
+    a->found = r;
+    loop_stop(a->loop);
+}
+
+static void start(void *ctx)
+{
+    struct asking *a = ctx;
+    a->err = knowledge_find(a->retrieval.knowledge, a->business->business.id,
+                            str_of(a->flags->question), (size_t)a->flags->limit, on_found, a);
+    if (a->err != OK)
+        loop_stop(a->loop);
+}
+
+static int search(struct asking *a)
+{
+    struct err_detail why = {"the search failed"};
+    struct retrieval_opts opts = {
+        .config = a->config, .loop = a->loop, .store = a->store, .pool = a->pool};
+    if (retrieval_open(&a->retrieval, &opts, &why) == OK) {
+        loop_defer(a->loop, start, a);
+        loop_run(a->loop);
+    }
+    retrieval_close(&a->retrieval);
+    if (a->found && a->found->err == OK)
+        print_hits(a->found);
     else
-        print_hits(found);
-    store_req_free(found);
-    store_req_free(business);
+        return command_failed("%s", a->found ? a->found->detail.text : why.text);
+    return 0;
+}
+
+static int run(struct asking *a)
+{
+    a->business = store_req_business_by_id(str_of(a->flags->business));
+    enum err e = store_run(a->store, a->business);
+    int code;
+    if (e == ERR_NOTFOUND)
+        code = command_usage("there is no business \"%.60s\"", a->flags->business);
+    else if (e != OK)
+        code = command_failed("%s", a->business->detail.text);
+    else
+        code = search(a);
+    store_req_free(a->found);
+    store_req_free(a->business);
+    return code;
+}
+
+static int open_and_run(const struct app_config *c, const struct search_flags *f, const char *path)
+{
+    struct asking a = {.config = c, .flags = f};
+    struct err_detail why = {"out of threads"};
+    int code;
+    if (loop_open(&a.loop, 0) != OK)
+        return command_failed("%s", why.text);
+    if (worker_pool_open(&a.pool, "back", 2, WORKER_BACK_QUEUE_MAX) != OK ||
+        store_open(&a.store, &(struct store_opts){.path = path, .pool = a.pool}, &why) != OK)
+        code = command_failed("%s", why.text);
+    else
+        code = run(&a);
+    worker_pool_close(a.pool);
+    store_close(a.store);
+    loop_close(a.loop);
     return code;
 }
 
@@ -77,19 +141,14 @@ int cmd_search(int argc, char **argv)
     if (code >= 0)
         return code;
     char path[PATH_BYTES];
-    struct err_detail why;
-    struct store *store;
     snprintf(path, sizeof(path), "%s/callee.db", c.data);
     log_set_level(LOG_LEVEL_ERROR);
     if (!f.business || !f.question) {
         code = command_usage("what, and in whose knowledge? callee search --business ID QUESTION");
     } else if (access(path, R_OK) != 0) {
         code = command_usage("there is no database %s; is --data right?", path);
-    } else if (store_open(&store, &(struct store_opts){.path = path}, &why) != OK) {
-        code = command_failed("%s", why.text);
     } else {
-        code = run(store, &f);
-        store_close(store);
+        code = open_and_run(&c, &f, path);
     }
     config_fini(&c);
     return code;

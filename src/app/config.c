@@ -373,7 +373,7 @@ static const char *peek_flag(const struct config_args *args, const char *name)
     return value;
 }
 
-static bool is_loopback(const char *host)
+bool config_is_loopback(const char *host)
 {
     return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
            strcmp(host, "localhost") == 0;
@@ -383,7 +383,7 @@ static enum err check_together(struct app_config *c, struct err_detail *why)
 {
     if (!c->tls_cert[0] != !c->tls_key[0])
         return err_explain(why, ERR_INVALID, "tls_cert and tls_key go together");
-    if (c->insecure_streams && (c->public_url[0] || !is_loopback(c->listen_host)))
+    if (c->insecure_streams && (c->public_url[0] || !config_is_loopback(c->listen_host)))
         return err_explain(why, ERR_INVALID,
                            "insecure_streams is for a loopback address without a public_url: "
                            "anybody who reaches the server could place calls");

@@ -68,6 +68,10 @@ struct app_config {
     const char *llm_url, *llm_key, *llm_model;
     int64_t llm_price_in, llm_price_cached_in, llm_price_out;
 
+    /* knowledge */
+    const char *embedding_url, *embedding_key, *embedding_model;
+    int64_t embedding_deadline_ms;
+
     /* Twilio */
     const char *twilio_account_sid, *twilio_auth_token, *twilio_api_url;
     bool insecure_streams;
@@ -119,6 +123,8 @@ int config_start(struct app_config *c, const struct config_args *args);
 /* "4, 0.4, 32, 0.4, 16, 64, 1.25": as providerN_prices. False, and `out` as it was, for anything
  * else. */
 bool config_prices(struct str text, struct call_prices *out) MUST_CHECK;
+/* Whether an address to listen on is one that only this machine reaches. */
+bool config_is_loopback(const char *host);
 
 /* The effective values as a file that could be read back, secrets masked. */
 void config_dump(const struct app_config *c, struct buf *out);

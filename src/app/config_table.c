@@ -8,6 +8,7 @@
 #define PRICES    "Prices"
 #define PROVIDERS "Further providers"
 #define LLM       "Language model"
+#define KNOWLEDGE "Knowledge"
 #define TWILIO    "Twilio"
 #define CALLS     "Calls"
 #define AT(m)     offsetof(struct app_config, m)
@@ -149,6 +150,16 @@ const struct config_row config_rows[] = {
          "US dollars per million tokens read by llm_model."),
     USD_(LLM, "llm_price_cached_in", llm_price_cached_in, "0", "The same, from the cache."),
     USD_(LLM, "llm_price_out", llm_price_out, "0", "Tokens written."),
+
+    URL_(KNOWLEDGE, "embedding_url", NULL, embedding_url, "",
+         "Address of an OpenAI-compatible service whose embedding model finds passages by their "
+         "meaning, too, such as https://api.openai.com/v1; empty: passages are found by words "
+         "alone, and no text leaves this machine for it."),
+    SECRET_(KNOWLEDGE, "embedding_key", NULL, embedding_key, "Its key; empty: none is sent."),
+    TEXT_(KNOWLEDGE, "embedding_model", NULL, embedding_model, "text-embedding-3-small",
+          "Model asked for."),
+    MS_(KNOWLEDGE, "embedding_deadline", embedding_deadline_ms, 20, 5000, "250ms",
+        "An agent's search waits no longer for it; then the words alone answer."),
 
     TEXT_(TWILIO, "twilio_account_sid", "TWILIO_ACCOUNT_SID", twilio_account_sid, "",
           "Account whose numbers ring here."),

@@ -11,6 +11,7 @@
 #include "app/certs.h"
 #include "app/drain.h"
 #include "app/notify.h"
+#include "app/retrieval.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -34,6 +35,7 @@ struct lane {
     uv_thread_t thread;
     uv_signal_t signals[SIGNALS]; /* loop 0 only */
     unsigned signals_open;
+    struct retrieval retrieval;
     struct notify_watch *watch; /* NULL without a supervisor's watchdog */
     bool part_open, stopping, threaded;
 };
@@ -94,10 +96,7 @@ static enum err open_store(struct server *s, struct err_detail *detail)
     if (err != OK)
         return err;
     struct store_opts opts = {.path = path, .pool = s->back};
-    err = store_open(&s->store, &opts, detail);
-    if (err != OK)
-        return err;
-    return err;
+    return store_open(&s->store, &opts, detail);
 }
 
 /* -- engines -- */
@@ -206,16 +205,10 @@ static enum err open_engines(struct server *s, struct host_env *env, struct err_
 
 /* -- routes -- */
 
-static bool is_loopback(const char *host)
-{
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-           strcmp(host, "localhost") == 0;
-}
-
 static enum err open_channels(struct server *s, struct err_detail *detail)
 {
     const struct app_config *c = s->config;
-    if (c->insecure_streams && (!is_loopback(c->listen_host) || c->public_url[0]))
+    if (c->insecure_streams && (!config_is_loopback(c->listen_host) || c->public_url[0]))
         return err_explain(detail, ERR_INVALID,
                            "--insecure-streams turns the checks off and is only for a server on "
                            "this machine: listen on 127.0.0.1 and set no public URL");
@@ -393,6 +386,7 @@ static void on_part_closed(void *ctx)
     lane->part_open = false;
     if (lane == &lane->server->lanes[0])
         close_gate(lane->server);
+    retrieval_close(&lane->retrieval);
     if (lane->http)
         http_server_close(lane->http, on_http_closed, lane);
     for (unsigned i = 0; i < SIGNALS && lane->signals_open; i++)
@@ -517,8 +511,18 @@ static enum err open_lane(struct server *s, unsigned index, struct err_detail *d
     if (err != OK)
         return err;
     s->port = http_server_port(lane->http);
+    struct retrieval_opts retrieval = {.config = s->config,
+                                       .loop = lane->loop,
+                                       .store = s->store,
+                                       .pool = s->back,
+                                       .fill = index == 0};
+    err = retrieval_open(&lane->retrieval, &retrieval, detail);
+    if (err != OK)
+        return err;
     err = host_part_open(s->host, lane->loop, detail);
     lane->part_open = err == OK;
+    if (err == OK)
+        host_part_use(s->host, lane->loop, lane->retrieval.knowledge);
     if (err == OK)
         lane->watch = notify_watch(s->notify, lane->loop);
     return err;

@@ -120,6 +120,14 @@
 #define KNOWLEDGE_CHILD_BYTES_MAX    (1u << 30)   /* memory of pdftotext */
 #define KNOWLEDGE_CHILD_MS_MAX       60000        /* a thousand pages take about five seconds */
 
+#define KNOWLEDGE_EMBED_MS_MAX     5000   /* for a question's vector; one that is late is kept */
+#define KNOWLEDGE_EMBED_BYTES_MAX  8000   /* of a passage: below 8192 tokens whatever it says */
+#define KNOWLEDGE_ASKED_MAX        256    /* questions kept with their vectors, per loop: 1.5 MB */
+#define KNOWLEDGE_FINDS_MAX        1024   /* under way on a loop; more are answered by words */
+#define KNOWLEDGE_FILL_MS_MAX      60000  /* for the vectors of one batch of passages */
+#define KNOWLEDGE_FILL_LOOK_MS     5000   /* between two looks for passages without a vector */
+#define KNOWLEDGE_FILL_WAIT_MS_MAX 300000 /* the same after failures; doubles up to it */
+
 /* -- net: loop, connections, HTTP server -- */
 #define LOOP_COUNT_MAX            64      /* loops of a process, each a thread */
 #define LOOP_MAILBOX_MAX          4096    /* posts waiting for a loop; more means it is stuck */

@@ -26,6 +26,7 @@ void session_guess(void *ctx, struct str tool, struct str arguments)
         return;
     struct tool_opts opts = {.loop = s->part->loop,
                              .store = s->part->host->env.store,
+                             .knowledge = s->part->knowledge,
                              .business_id = s->config.business_id,
                              .call_id = s->id};
     struct err_detail why;

@@ -112,6 +112,11 @@ enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detai
     return OK;
 }
 
+void host_part_use(struct host *h, struct loop *l, struct knowledge *knowledge)
+{
+    h->parts[loop_index(l)]->knowledge = knowledge;
+}
+
 static void part_gone(void *ctx)
 {
     struct host_part *part = ctx;

@@ -66,6 +66,7 @@ struct host_env {
 };
 
 struct host;
+struct knowledge;
 struct past_hold;
 
 enum err host_open(struct host **out, const struct host_env *env,
@@ -74,6 +75,8 @@ enum err host_open(struct host **out, const struct host_env *env,
 void host_close(struct host *h);
 
 enum err host_part_open(struct host *h, struct loop *l, struct err_detail *detail) MUST_CHECK;
+/* What the loop's calls look things up with, from now on; it outlives the part. */
+void host_part_use(struct host *h, struct loop *l, struct knowledge *knowledge);
 /* Ends every call of the loop ("shutdown"), closes the journal, then on_closed from the loop. */
 void host_part_close(struct host *h, struct loop *l, loop_fn *on_closed, void *ctx);
 

@@ -69,6 +69,7 @@ struct host_part {
     uint64_t next_call;
     /* the business of streams without a token, read once */
     struct store_req *default_business;
+    struct knowledge *knowledge; /* borrowed; NULL: the store is searched by words */
     /* closing */
     bool closing;
     loop_fn *on_closed;

@@ -89,6 +89,7 @@ static void tool(struct session *s, const struct call_fx *fx)
     s->tools = slot;
     struct tool_opts opts = {.loop = s->part->loop,
                              .store = s->part->host->env.store,
+                             .knowledge = s->part->knowledge,
                              .business_id = s->config.business_id,
                              .call_id = s->id};
     struct err_detail why = {""};

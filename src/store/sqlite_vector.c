@@ -81,7 +81,7 @@ enum err sqlite_vectors_missing(struct store_conn *c, struct store_req *r)
     sql_begin(&q, c, "SELECT coalesce(max(knowledge_version), 0) FROM business");
     r->knowledge_version = sql_row(&q) ? sql_get_int(&q, 0) : 0;
     enum err e = sql_end(&q, &r->detail);
-    if (e != OK || (r->since_version && r->since_version == r->knowledge_version))
+    if (e != OK || r->since_version == r->knowledge_version)
         return e;
     sql_begin(&q, c,
               "SELECT p.n, p.id, p.business_id, p.title, p.questions, p.content, p.created_at "

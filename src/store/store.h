@@ -182,7 +182,7 @@ struct store_req *store_req_search_vector(struct str business_id, struct str mod
                                           const float *vector, size_t dimensions, size_t k);
 /* Up to STORE_VECTORS_PUT_MAX passages of any business that have no vector of the model, in an
  * order that stays: `after` is 0 or `last` of the answer before. Answers with none at once when
- * nothing has changed since `since_version`, the knowledge_version of an earlier answer; 0: looks.
+ * nothing has changed since `since_version`, the knowledge_version of an earlier answer; -1: looks.
  */
 struct store_req *store_req_vectors_missing(struct str model, int64_t since_version, int64_t after);
 struct store_req *store_req_calls_list(const struct calls_page *page);

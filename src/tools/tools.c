@@ -98,6 +98,9 @@ enum err tool_start(const struct tool_opts *opts, struct str name, struct str ar
     *run = (struct tool_run){.done = done, .ctx = ctx};
     if (query.len == 0)
         err = err_explain(detail, ERR_INVALID, "The argument \"query\" must be a question.");
+    else if (opts->knowledge)
+        err = knowledge_find(opts->knowledge, str_of(opts->business_id), query, KNOWLEDGE_TOP,
+                             on_found, run);
     else
         err = knowledge_search(opts->store, opts->loop, str_of(opts->business_id), query,
                                KNOWLEDGE_TOP, on_found, run);

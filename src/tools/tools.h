@@ -19,6 +19,7 @@
 #include "net/loop.h"
 #include "store/store.h"
 
+struct knowledge;
 struct tool_run;
 
 /* `output`: JSON text for the engine, valid until return. */
@@ -27,6 +28,7 @@ typedef void tool_done_fn(void *ctx, bool ok, struct str output);
 struct tool_opts {
     struct loop *loop;
     struct store *store;
+    struct knowledge *knowledge; /* NULL: the store is searched by words */
     const char *business_id;
     const char *call_id;
 };

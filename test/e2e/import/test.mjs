@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { main } from '../lib/lab.mjs';
+import { main, until } from '../lib/lab.mjs';
 
 const PAGE_BYTES_MAX = 16 << 20;
 
@@ -30,8 +30,31 @@ async function site() {
   return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 
+/** An embedding service that knows two topics. Answers as it is asked: base64 or numbers. */
+async function embedder(key) {
+  const asked = [];
+  const server = createServer(async (q, r) => {
+    const body = JSON.parse(Buffer.concat(await q.toArray()).toString());
+    assert.equal(q.url, '/v1/embeddings');
+    assert.equal(q.headers.authorization, `Bearer ${key}`);
+    asked.push(...body.input);
+    const data = body.input.map((text, index) => {
+      const v = Float32Array.of(/xylophone|glockenspiel/i.test(text) ? 1 : 0.01, /saddle|horse/i.test(text) ? 1 : 0.01, 0.1);
+      const embedding = body.encoding_format === 'base64' ? Buffer.from(v.buffer).toString('base64') : [...v];
+      return { object: 'embedding', index, embedding };
+    });
+    r.setHeader('content-type', 'application/json').end(JSON.stringify({ object: 'list', model: body.model, data,
+      usage: { prompt_tokens: 1, total_tokens: 1 } }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { url: `http://127.0.0.1:${server.address().port}/v1`, asked, close: () => server.close() };
+}
+
 await main(async (lab) => {
-  const server = await lab.serve(['--engine', 'local']);
+  const model = await embedder('sk-embed-0123456789');
+  const by = ['--embedding-url', model.url, '--embedding-key', 'sk-embed-0123456789'];
+  const server = await lab.serve(['--engine', 'local', ...by]);
   const args = ['--business', 'pecos', '--data', server.data];
   const add = (sources, code = 0) => lab.run(['import', ...args, ...sources], { code });
   const ask = async (question) => (await lab.run(['search', ...args, question])).out;
@@ -47,6 +70,16 @@ await main(async (lab) => {
   writeFileSync(note, '');
   assert.match((await add([note], 1)).err, /note\.md: there is no text in it/);
   assert.match(await ask('When do you tune a xylophone?'), /Fridays/); // what was known stays
+
+  // The running server gives new passages their vectors; meaning finds what no word does.
+  const question = 'glockenspiel';
+  assert.ok(!(await ask(question)).includes('Xylophones'), 'no word of it is there');
+  const found = await until('a passage found by meaning', async () => {
+    const { out } = await lab.run(['search', ...args, ...by, question]);
+    return /^1\. Xylophones\n/.test(out);
+  });
+  assert.ok(found && model.asked.some((text) => text.startsWith('Xylophones\n')));
+  assert.ok(!server.err.includes('sk-embed'), 'the key is not logged');
 
   const web = await site();
   const at = (path) => [`${web.url}${path}`, '--allow-private'];
@@ -67,5 +100,6 @@ await main(async (lab) => {
   assert.match((await lab.run(['import', '--business', 'nobody', '--data', server.data, note], { code: 2 })).err,
     /no business "nobody"/);
   web.close();
+  model.close();
   await lab.finish(server);
 });

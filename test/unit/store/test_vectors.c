@@ -186,7 +186,7 @@ static void embed(struct str text, float out[D])
 /* Gives a vector to each passage without one; how many there were, or -1. */
 static int embed_missing(struct store *s, const char *model)
 {
-    struct store_req *r = store_req_vectors_missing(str_of(model), 0, 0);
+    struct store_req *r = store_req_vectors_missing(str_of(model), -1, 0);
     if (store_run(s, r) != OK)
         return -1;
     size_t count = r->passages_count;
@@ -275,7 +275,7 @@ TEST(texts_that_stay_keep_their_vectors_and_late_ones_are_left_out)
     CHECK_INT(OK, put(s, "a", "d", 1, first, 3));
     CHECK_INT(3, embed_missing(s, "m"));
     CHECK(is("boots", nearest(s, "a", "m", "boots")));
-    struct store_req *before = store_req_vectors_missing(STR("x"), 0, 0);
+    struct store_req *before = store_req_vectors_missing(STR("x"), -1, 0);
     CHECK_INT(OK, store_run(s, before));
     CHECK_INT(3, before->passages_count);
     CHECK_INT(OK, put(s, "a", "d", 2, second, 3));
@@ -303,7 +303,7 @@ TEST(texts_that_stay_keep_their_vectors_and_late_ones_are_left_out)
     CHECK_INT(OK, store_run(s, same));
     CHECK_INT(0, same->passages_count); /* nothing has changed: not even looked */
     store_req_free(same);
-    same = store_req_vectors_missing(STR("m"), 0, after->last);
+    same = store_req_vectors_missing(STR("m"), -1, after->last);
     CHECK_INT(OK, store_run(s, same));
     CHECK_INT(0, same->passages_count);
     store_req_free(same);
