@@ -238,6 +238,11 @@ static enum err open_tls(struct server *s, struct err_detail *detail)
     return err;
 }
 
+static unsigned next_loop(void *ctx)
+{
+    return host_next_loop(ctx);
+}
+
 static enum err open_host(struct server *s, const struct server_opts *opts,
                           struct err_detail *detail)
 {
@@ -268,6 +273,7 @@ static enum err open_host(struct server *s, const struct server_opts *opts,
         err = host_open(&s->host, &env, detail);
     if (err != OK)
         return err;
+    http_hub_set_pick(s->hub, next_loop, s->host);
     struct api_opts api = {
         .router = s->router,
         .host = s->host,

@@ -302,6 +302,7 @@
 #define PROVIDER_RECORDS_MAX       4096        /* truncations and violations listed one by one */
 
 /* -- session -- */
+#define HOST_AHEAD_MAX                 2 /* calls a loop may have more than another and get one */
 #define VOICEQ_BYTES_MAX               (8u << 20) /* 17 minutes of speech: no answer is so long */
 #define VOICEQ_BLOCK_BYTES             4000       /* half a second; allocated as it fills */
 #define SESSION_HELD_BYTES_MAX         240000     /* 30 s of the caller while no engine is ready */

@@ -70,6 +70,8 @@ static enum err take_public_url(struct twilio_channel *t, struct str text,
 static void add_routes(struct twilio_channel *t, struct http_router *router)
 {
     static const struct http_route_opts form = {.body_max = TWILIO_BODY_BYTES_MAX};
+    static const struct http_route_opts placed = {.body_max = TWILIO_BODY_BYTES_MAX,
+                                                  .placed = true};
     static const struct http_route_opts owned = {
         .body_max = TWILIO_BODY_BYTES_MAX, .prefix = true, .owned = true};
     static const struct http_route_opts websocket = {
@@ -78,7 +80,7 @@ static void add_routes(struct twilio_channel *t, struct http_router *router)
         const char *path;
         const struct http_route_opts *opts;
         http_handler_fn *fn;
-    } routes[] = {{TWILIO_PATH_VOICE, &form, twilio_on_voice},
+    } routes[] = {{TWILIO_PATH_VOICE, &placed, twilio_on_voice},
                   {TWILIO_PATH_STATUS, &form, twilio_on_status},
                   {TWILIO_PATH_RESUME, &owned, twilio_on_resume}};
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {

@@ -40,6 +40,7 @@ struct http_route_opts {
     size_t body_max; /* 0 = HTTP_BODY_BYTES_MAX */
     bool prefix;     /* the path and everything below it */
     bool owned;      /* with `prefix`: what stands below names the owner (net/http_hub.h) */
+    bool placed;     /* begins what stays on its loop: goes to whichever has least to do */
     bool websocket;  /* the handler expects an upgrade; others get 426 */
 };
 

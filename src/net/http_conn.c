@@ -307,7 +307,7 @@ static bool take_elsewhere(struct http_conn *hc)
         return false;
     if (route->opts.owned && ex->head.path.len > route->path.len)
         owner = str_slice(ex->head.path, route->path.len + 1, ex->head.path.len);
-    if (!http_hub_elsewhere(s->hub, s, owner, &to))
+    if (!http_hub_elsewhere(s->hub, s, owner, route->opts.placed, &to))
         return false;
     struct http_parcel *p = mem_zalloc(sizeof(*p));
     if (!conn_release(hc->conn, &p->conn)) { /* it is ending; nobody waits for an answer */

@@ -29,6 +29,8 @@ struct http_hub {
     struct place places[LOOP_COUNT_MAX];
     http_pass_fn *pass; /* NULL = there are no other processes */
     void *pass_ctx;
+    http_pick_fn *pick; /* NULL = what begins stays where it came in */
+    void *pick_ctx;
     char successor[OWNER_INSTANCE_CHARS + 1];
     atomic_bool has_successor; /* `successor` is written before it and not again */
     _Atomic uint64_t moved, passed, refused;
@@ -70,6 +72,12 @@ void http_hub_set_pass(struct http_hub *hub, http_pass_fn *fn, void *ctx)
     hub->pass_ctx = ctx;
 }
 
+void http_hub_set_pick(struct http_hub *hub, http_pick_fn *pick, void *ctx)
+{
+    hub->pick = pick;
+    hub->pick_ctx = ctx;
+}
+
 void http_hub_set_successor(struct http_hub *hub, const char *instance)
 {
     if (atomic_load(&hub->has_successor))
@@ -79,17 +87,23 @@ void http_hub_set_successor(struct http_hub *hub, const char *instance)
 }
 
 bool http_hub_elsewhere(const struct http_hub *hub, const struct http_server *from,
-                        struct str owner_text, struct owner *to)
+                        struct str owner_text, bool placed, struct owner *to)
 {
+    unsigned here = loop_index(from->loop);
     if (owner_text.p && owner_parse(owner_text, to)) {
         if (!str_eq(str_of(to->instance), str_of(hub->instance)))
             return hub->pass != NULL;
         return hub->places[to->loop].loop && hub->places[to->loop].loop != from->loop;
     }
-    if (!hub->pass || !atomic_load(&hub->has_successor))
+    bool succeeded = hub->pass && atomic_load(&hub->has_successor);
+    *to = (struct owner){.loop = here};
+    if (succeeded)
+        return str_copy(to->instance, sizeof(to->instance), str_of(hub->successor));
+    if (!placed || !hub->pick)
         return false;
-    *to = (struct owner){.loop = loop_index(from->loop)};
-    return str_copy(to->instance, sizeof(to->instance), str_of(hub->successor));
+    to->loop = hub->pick(hub->pick_ctx);
+    return to->loop != here && to->loop < LOOP_COUNT_MAX && hub->places[to->loop].loop &&
+           str_copy(to->instance, sizeof(to->instance), str_of(hub->instance));
 }
 
 static void arrive(void *ctx)

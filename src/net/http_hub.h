@@ -25,6 +25,11 @@ struct http_hub *http_hub_new(const char *instance);
 /* NULL-safe. */
 void http_hub_free(struct http_hub *hub);
 
+/* The loop that should take what begins now (routes that are `placed`). `pick` is called on any
+ * loop. Before the loops run; without it everything begins where it came in. */
+typedef unsigned http_pick_fn(void *ctx);
+void http_hub_set_pick(struct http_hub *hub, http_pick_fn *pick, void *ctx);
+
 /* From now on every request that is not about a call of ours goes to that process. Once; any
  * thread. */
 void http_hub_set_successor(struct http_hub *hub, const char *instance);

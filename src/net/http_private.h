@@ -166,9 +166,9 @@ void http_hub_leave(struct http_hub *hub, struct http_server *s);
 /* Before the loops run. */
 void http_hub_set_pass(struct http_hub *hub, http_pass_fn *fn, void *ctx);
 /* Whether a request that came to `from` belongs elsewhere, and where. `owner`: what the path says,
- * p == NULL for a route that is not owned. */
+ * p == NULL for a route that is not owned. `placed`: see struct http_route_opts. */
 bool http_hub_elsewhere(const struct http_hub *hub, const struct http_server *from,
-                        struct str owner, struct owner *to);
+                        struct str owner, bool placed, struct owner *to);
 /* Sends it there. When it is not taken, `from` answers: 503, or as it can if nobody is there. */
 void http_hub_send(struct http_hub *hub, struct http_server *from, const struct owner *to,
                    struct http_parcel *p);

@@ -242,7 +242,7 @@ void host_session_ended(struct host_part *part, struct session *s, const struct 
 {
     struct host *h = part->host;
     struct host_entry *e = find_session(part, s);
-    atomic_fetch_sub(&h->live, 1);
+    host_count_live(part, -1);
     atomic_fetch_add(&h->turns, stats->turns);
     atomic_fetch_add(&h->interruptions, stats->interruptions);
     atomic_fetch_add(&h->engine_failures, stats->engine_failures);
@@ -368,7 +368,7 @@ static struct host_entry *begin(struct host_part *part, const struct store_req *
     (void)str_copy(e->carrier_id, sizeof(e->carrier_id), info->carrier_id);
     host_entry_count(e, business->business.id, info->from, caps);
     part->next_call++;
-    atomic_fetch_add(&h->live, 1);
+    host_count_live(part, 1);
     atomic_fetch_add(&h->calls_total, 1);
     store_call(part, &config, info->carrier_id);
     LOG_INFO(id, "call.begins", "channel=%s business=%s from=%s", config.channel,
@@ -540,40 +540,4 @@ const struct channel_host *host_channel_host(void)
         .on_status = host_on_status,
     };
     return &host;
-}
-
-void host_counters(struct host *h, struct host_counters *out)
-{
-    *out = (struct host_counters){
-        .draining = atomic_load(&h->drain_number) != NULL,
-        .calls_total = atomic_load(&h->calls_total),
-        .calls_refused = atomic_load(&h->calls_refused),
-        .calls_failed = atomic_load(&h->calls_failed),
-        .calls_live = atomic_load(&h->live),
-        .turns = atomic_load(&h->turns),
-        .interruptions = atomic_load(&h->interruptions),
-        .engine_failures = atomic_load(&h->engine_failures),
-        .rollovers = atomic_load(&h->rollovers),
-        .dropped_ms = atomic_load(&h->dropped_ms),
-    };
-    out->engine_count = h->env.engine_count;
-    for (uint32_t i = 0; i < h->env.engine_count; i++) {
-        out->engines[i].name = h->env.engines[i].call.name;
-        out->engines[i].up = breaker_allows(&h->breakers[i]);
-        out->engines[i].sessions = atomic_load(&h->engine_calls[i]);
-    }
-    pthread_mutex_lock(&h->health_lock);
-    for (int i = 0; i < LOOP_COUNT_MAX; i++) {
-        struct journal_health j = h->health[i];
-        out->journal.records += j.records;
-        out->journal.bytes += j.bytes;
-        out->journal.syncs += j.syncs;
-        out->journal.audio_dropped += j.audio_dropped;
-        out->journal.records_lost += j.records_lost;
-        out->journal.backlog_bytes += j.backlog_bytes;
-        out->journal.failing |= j.failing;
-        if (j.sync_us_max > out->journal.sync_us_max)
-            out->journal.sync_us_max = j.sync_us_max;
-    }
-    pthread_mutex_unlock(&h->health_lock);
 }

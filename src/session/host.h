@@ -109,6 +109,10 @@ void host_drain(struct host *h, const char *number);
 /* Ends every call politely: it is told goodbye. Any thread. */
 void host_goodbye(struct host *h);
 
+/* The loop that should take the next call: each in turn, but none with over HOST_AHEAD_MAX calls
+ * more than the one with fewest. Any thread, once every part is open. */
+unsigned host_next_loop(struct host *h);
+
 struct host_counters {
     bool draining;
     uint64_t calls_total, calls_refused, calls_failed;

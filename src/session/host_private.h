@@ -99,6 +99,8 @@ struct host {
     struct journal_health health[LOOP_COUNT_MAX]; /* of each loop's journal, told by that loop */
     const char *_Atomic drain_number;             /* NULL = not draining */
     _Atomic uint32_t live;
+    _Atomic uint32_t live_on[LOOP_COUNT_MAX]; /* of them, on each loop */
+    atomic_uint next_loop;                    /* whose turn it is to take a call */
     _Atomic uint32_t engine_calls[CALL_ENGINES_MAX];
     struct admission *admission;
     struct breaker breakers[CALL_ENGINES_MAX];
@@ -113,6 +115,11 @@ bool host_spent(struct host_part *part, const struct session *s, int64_t nanousd
  * `*caps` is set to the limits that hold for the business. */
 struct str host_admit(struct host_part *part, const struct store_req *business, struct str from,
                       struct admission_caps *caps);
+
+/* How many loops have a part; fixed once they run. Any thread. */
+unsigned host_loop_count(const struct host *h);
+/* A call of the part begins (1) or has ended (-1). */
+void host_count_live(struct host_part *part, int more);
 
 /* A call that was admitted: what to give back at its end. */
 void host_entry_count(struct host_entry *e, struct str business_id, struct str from,

@@ -16,9 +16,7 @@ static const char CUT_OFF[] = "I am sorry, we were cut off. Please call again. G
 
 static struct loop *home_of(const struct host *h, struct str carrier_id)
 {
-    unsigned count = 0;
-    while (count < LOOP_COUNT_MAX && h->loops[count])
-        count++;
+    unsigned count = host_loop_count(h);
     ASSERT(count > 0);
     return h->loops[crc32c(0, carrier_id.p, carrier_id.len) % count];
 }
@@ -211,7 +209,7 @@ static void revive(void *ctx)
     *e = (struct host_entry){.part = part, .next = part->entries};
     memcpy(e->carrier_id, v->carrier_id, sizeof(e->carrier_id));
     count(e, &v->config);
-    atomic_fetch_add(&h->live, 1);
+    host_count_live(part, 1);
     atomic_fetch_add(&h->calls_total, 1);
     LOG_INFO(v->config.call_id, "call.revived", "lost_ms=%lld",
              (long long)((loop_now_us(part->loop) - v->r.lost_us) / 1000));

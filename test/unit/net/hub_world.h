@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 #include "base/buf.h"
@@ -36,6 +37,7 @@ struct hub_lane {
 static struct {
     struct hub_lane lanes[LOOPS];
     struct http_hub *hub;
+    atomic_uint picked;
     struct http_router *router;
     struct tls_server *tls;
     uint16_t port;
@@ -88,10 +90,18 @@ static void *hub_run(void *ctx)
     return NULL;
 }
 
+/* By turns. */
+static unsigned hub_pick(void *ctx)
+{
+    (void)ctx;
+    return atomic_fetch_add(&hw.picked, 1) % LOOPS;
+}
+
 static bool hub_open(struct tls_server *tls)
 {
     static const struct http_route_opts owned = {.prefix = true, .owned = true};
     static const struct http_route_opts web = {.prefix = true, .owned = true, .websocket = true};
+    static const struct http_route_opts placed = {.placed = true};
     struct err_detail detail;
     memset(&hw, 0, sizeof(hw));
     hw.tls = tls;
@@ -100,6 +110,8 @@ static bool hub_open(struct tls_server *tls)
     http_router_add(hw.router, NULL, "/of", &owned, tell, NULL);
     http_router_add(hw.router, "GET", "/ws", &web, hub_upgrade, NULL);
     http_router_add(hw.router, NULL, "/any", NULL, tell, NULL);
+    http_router_add(hw.router, NULL, "/new", &placed, tell, NULL);
+    http_hub_set_pick(hw.hub, hub_pick, NULL);
     for (unsigned i = 0; i < LOOPS; i++) {
         struct http_server_opts opts = {.host = "127.0.0.1",
                                         .port = hw.port,

@@ -98,6 +98,21 @@ TEST(every_request_of_a_connection_is_answered_by_its_owner)
     check_pipelines(NULL, 60);
 }
 
+TEST(what_begins_goes_where_the_pick_says)
+{
+    CHECK(hub_open(NULL));
+    for (unsigned i = 0; i < 20; i++) {
+        struct hub_client c;
+        char want[32];
+        snprintf(want, sizeof(want), "[loop=%u /new ", i % LOOPS);
+        CHECK(hub_connect(&c));
+        CHECK(hub_send(&c, STR("POST /new HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi")));
+        CHECK(hub_wait(&c, want, 1));
+        hub_leave(&c);
+    }
+    hub_close();
+}
+
 TEST(a_tls_connection_moves_with_its_session)
 {
     struct net_test_cert cert;
