@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/engines.h"
 #include "app/wiring.h"
 #include "base/log.h"
 
@@ -83,7 +84,7 @@ static const char *find_demo(const char *given)
 
 static void say_what_it_can(const struct app_config *c)
 {
-    if (!server_wants_realtime(c))
+    if (!engines_want_provider(c))
         printf("The offline engine answers: it understands plain English questions about what the\n"
                "business has written down, and mishears. It is for trying callee and as the last\n"
                "fall-back; set OPENAI_API_KEY for a real phone line.\n");

@@ -10,14 +10,13 @@
 #include "app/call_defaults.h"
 #include "app/certs.h"
 #include "app/drain.h"
+#include "app/engines.h"
 #include "app/notify.h"
 #include "app/retrieval.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "channel/twilio.h"
-#include "engine/local.h"
-#include "engine/realtime.h"
 #include "knowledge/import.h"
 #include "net/gate.h"
 #include "net/http.h"
@@ -49,9 +48,7 @@ struct server {
     char instance[OWNER_INSTANCE_CHARS + 1];
     struct http_hub *hub;
     struct http_router *router;
-    struct engine_driver providers[CALL_ENGINES_MAX - 1], local; /* in order; the last resort */
-    unsigned provider_count;
-    bool has_local;
+    struct engines engines;
     struct host *host;
     struct recovery *recovery;
     struct twilio_channel *twilio;
@@ -97,110 +94,6 @@ static enum err open_store(struct server *s, struct err_detail *detail)
         return err;
     struct store_opts opts = {.path = path, .pool = s->back};
     return store_open(&s->store, &opts, detail);
-}
-
-/* -- engines -- */
-
-static struct call_prices prices(const struct app_config *c)
-{
-    return (struct call_prices){
-        .text_in = c->price_text_in,
-        .audio_in = c->price_audio_in,
-        .cached_text_in = c->price_cached_text_in,
-        .cached_audio_in = c->price_cached_audio_in,
-        .text_out = c->price_text_out,
-        .audio_out = c->price_audio_out,
-        .transcription_in = c->price_transcription_in,
-    };
-}
-
-bool server_wants_realtime(const struct app_config *c)
-{
-    if (strcmp(c->engine, "local") == 0)
-        return false;
-    return strcmp(c->engine, "realtime") == 0 || c->openai_api_key[0] || c->provider_url[0];
-}
-
-static enum err open_provider(struct server *s, struct host_env *env, const char *name,
-                              const struct realtime_opts *opts, struct call_engine call,
-                              struct err_detail *detail)
-{
-    struct engine_driver *driver = &s->providers[s->provider_count];
-    enum err err = realtime_driver_open(opts, driver, detail);
-    if (err != OK)
-        return err;
-    s->provider_count++;
-    call.name = name;
-    env->engines[env->engine_count++] = (struct host_engine){.driver = driver, .call = call};
-    return OK;
-}
-
-/* A provider behind the first, if there is one. */
-static enum err open_further(struct server *s, struct host_env *env, const char *name,
-                             const struct provider_settings *p, struct err_detail *detail)
-{
-    const struct app_config *c = s->config;
-    if (!p->url[0])
-        return OK;
-    struct call_engine call = {.model = p->model, .voice = p->voice, .prices = prices(c)};
-    if (p->prices[0] && !config_prices(str_of(p->prices), &call.prices))
-        return ERR_INVALID; /* config_load has refused it before */
-    struct realtime_opts opts = {
-        .url = str_of(p->url),
-        .model = str_of(p->model),
-        .api_key = str_of(p->key),
-        .shape = p->beta ? REALTIME_BETA : REALTIME_AUTO,
-        .tls = s->tls_client,
-        .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
-    };
-    return open_provider(s, env, name, &opts, call, detail);
-}
-
-static enum err open_providers(struct server *s, struct host_env *env, struct err_detail *detail)
-{
-    const struct app_config *c = s->config;
-    struct realtime_opts opts = {
-        .url = str_of(c->provider_url),
-        .model = str_of(c->provider_model),
-        .api_key = str_of(c->openai_api_key),
-        .shape = c->provider_beta ? REALTIME_BETA : REALTIME_AUTO,
-        .tls = s->tls_client,
-        .connect_timeout_ms = (uint32_t)c->connect_timeout_ms,
-    };
-    struct call_engine call = {.model = c->provider_model, .voice = "", .prices = prices(c)};
-    enum err err = open_provider(s, env, "realtime", &opts, call, detail);
-    if (err == OK)
-        err = open_further(s, env, "realtime2", &c->provider2, detail);
-    if (err == OK)
-        err = open_further(s, env, "realtime3", &c->provider3, detail);
-    return err;
-}
-
-static enum err open_engines(struct server *s, struct host_env *env, struct err_detail *detail)
-{
-    const struct app_config *c = s->config;
-    enum err err = server_wants_realtime(c) ? open_providers(s, env, detail) : OK;
-    if (err != OK)
-        return err;
-    if (c->max_local_calls == 0)
-        return env->engine_count ? OK
-                                 : err_explain(detail, ERR_INVALID,
-                                               "max_local_calls = 0 leaves no engine to answer: "
-                                               "set a provider, or allow the offline engine");
-    struct local_opts local = {.live = s->live};
-    err = local_driver_open(&local, &s->local, detail);
-    if (err != OK && env->engine_count == 0)
-        return err;
-    if (err != OK) { /* only the last fall-back is missing */
-        LOG_WARN(NULL, "engine.local_missing", "why=\"%s\"", detail->text);
-        return OK;
-    }
-    s->has_local = true;
-    env->engines[env->engine_count++] =
-        (struct host_engine){.driver = &s->local,
-                             .call = {.name = "local", .model = "", .voice = "", .endless = true},
-                             .max_calls = (uint32_t)c->max_local_calls};
-    return OK;
 }
 
 /* -- routes -- */
@@ -268,7 +161,8 @@ static enum err open_host(struct server *s, const struct server_opts *opts,
         .observer_ctx = opts->observer_ctx,
     };
     call_defaults(c, &env.defaults);
-    enum err err = open_engines(s, &env, detail);
+    struct engines_opts engines = {.config = c, .tls = s->tls_client, .live = s->live};
+    enum err err = engines_open(&s->engines, &engines, &env, detail);
     if (err == OK)
         err = host_open(&s->host, &env, detail);
     if (err != OK)
@@ -309,10 +203,7 @@ static void server_free(struct server *s)
     for (unsigned i = 0; i < s->lane_count; i++)
         if (s->lanes[i].loop)
             loop_close(s->lanes[i].loop);
-    for (unsigned i = 0; i < s->provider_count; i++)
-        realtime_driver_close(&s->providers[i]);
-    if (s->has_local)
-        local_driver_close(&s->local);
+    engines_close(&s->engines);
     host_close(s->host);
     gate_free(s->gate);
     http_hub_free(s->hub);

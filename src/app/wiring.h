@@ -20,10 +20,6 @@ struct server_opts {
     const char *demo_dir; /* where the demo business's files are; used with config->demo */
 };
 
-/* Whether a provider answers before the offline engine: it was asked for, or there is a key or an
- * address of one. */
-bool server_wants_realtime(const struct app_config *c);
-
 /* Opens everything but serves nothing yet. ERR_INVALID for a configuration that cannot work; the
  * sentence in `detail` says what to change. */
 enum err server_open(struct server **out, const struct server_opts *opts,
