@@ -220,8 +220,9 @@ void voice_barge_in(struct call *c);
 void voice_cut(struct call *c);
 void voice_prompt(struct call *c, struct str text);
 void voice_prompt_ready(struct call *c);
-/* The stream is gone, and with it what the carrier had not played `late_us` ago. */
-void voice_lost(struct call *c, int64_t late_us);
+/* The stream is gone, and with it what the carrier had not played when it broke or, as the
+ * process died, when it came to know of it. */
+void voice_lost(struct call *c, bool process);
 /* Gives out the final form of every item that has been heard; at the end of the call of all. */
 void voice_settle(struct call *c, bool all);
 

@@ -126,8 +126,7 @@ void link_take_over(struct call *c)
     c->link = LINK_READY;
     timer_set(c, CALL_TIMER_CONNECT, NO_TIME);
     fx_note(c, "engine.ready", "engine=%s", c->config.engines[c->engine_index].name);
-    if (c->epoch > 0)
-        script_replay_context(c);
+    script_replay_context(c); /* to the first session, too, if keys were pressed before it */
     hear_again(c);
     roll_armed(c);
     answer_next(c);

@@ -29,6 +29,8 @@ static void forget_engine(struct call *c)
     want_turn_again(c);
     tools_abandon(c);
     c->speaking = false;
+    c->question = NULL; /* its sound is gone: lost_resume asks for it again */
+    c->question_end = 0;
     for (struct call_item *item = c->items; item; item = item->next)
         if (item->role == CALL_ROLE_AGENT)
             item->audio_done = true;
@@ -63,7 +65,7 @@ static void note_unheard(struct call *c)
 static void begin_waiting(struct call *c, uint32_t how)
 {
     static const enum call_timer off[] = {CALL_TIMER_PACE, CALL_TIMER_HEARD, CALL_TIMER_BARGE,
-                                          CALL_TIMER_FILLER};
+                                          CALL_TIMER_FILLER, CALL_TIMER_WAIT};
     timers_off(c, off, sizeof(off) / sizeof(off[0]));
     if (!c->speaking) /* else it minds that an engine forgets to end the caller's turn */
         timer_set(c, CALL_TIMER_SILENCE, NO_TIME);
@@ -94,9 +96,7 @@ void lost_begin(struct call *c)
         forget_engine(c);
     else
         drop_answer(c);
-    /* We learn of a broken stream half a round trip after the carrier played its last; that the
-     * process is gone the carrier learns half a round trip later. */
-    voice_lost(c, process ? 0 : c->playhead.rtt_us);
+    voice_lost(c, process);
     if (c->closing != CLOSING_NO && c->phase != PHASE_RINGING && c->phase != PHASE_LOST) {
         /* Saying goodbye: there is nothing to go on with but what was about to happen. */
         if (c->closing == CLOSING_HANGUP)
@@ -182,6 +182,7 @@ void lost_resume(struct call *c)
                       arena_strndup(&c->scratch->arena, c->close_reason.p, c->close_reason.len),
                       arena_strndup(&c->scratch->arena, c->farewell.p, c->farewell.len),
                       c->closing_protected);
+        voice_pump(c); /* what the operator had said meanwhile */
         return;
     }
     bool engine_first = c->link == LINK_READY && c->answer.state == ANSWER_NONE && !c->speaking &&

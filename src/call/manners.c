@@ -229,8 +229,9 @@ static void on_keys(struct call *c)
     }
     if (human) {
         manners_transfer(c, false);
-    } else if (c->link == LINK_READY) {
-        script_send_text(c, RT_ROLE_USER, str_of(text));
+    } else {
+        if (c->link == LINK_READY) /* else the next session is told with all the rest */
+            script_send_text(c, RT_ROLE_USER, str_of(text));
         if (c->closing == CLOSING_NO)
             want_add(c, PURPOSE_TURN, STR(""));
     }

@@ -84,6 +84,8 @@ bool playhead_echo(struct playhead *p, uint32_t number, int64_t now_us)
         heard = by_clock;
     p->anchor = heard < p->sent ? heard : p->sent;
     p->anchor_us = now_us;
+    p->echoed = position;
+    p->echoed_us = now_us;
     playhead_check(p);
     return true;
 }
@@ -98,11 +100,8 @@ uint64_t playhead_clear(struct playhead *p, int64_t now_us)
     return p->sent;
 }
 
-uint64_t playhead_stop(struct playhead *p, int64_t late_us, int64_t now_us)
+static uint64_t stop(struct playhead *p, int64_t heard, int64_t now_us)
 {
-    int64_t heard = (int64_t)p->anchor + (now_us - late_us - p->anchor_us) / US_PER_BYTE;
-    if (heard < (int64_t)p->spurt) /* everything before it was heard */
-        heard = (int64_t)p->spurt;
     if (heard > (int64_t)p->sent)
         heard = (int64_t)p->sent;
     p->sent = p->anchor = p->spurt = (uint64_t)heard;
@@ -110,6 +109,30 @@ uint64_t playhead_stop(struct playhead *p, int64_t late_us, int64_t now_us)
     p->count = 0;
     playhead_check(p);
     return p->sent;
+}
+
+uint64_t playhead_stop(struct playhead *p, int64_t now_us)
+{
+    int64_t heard = (int64_t)p->anchor + (now_us - p->anchor_us) / US_PER_BYTE;
+    return stop(p, heard > (int64_t)p->spurt ? heard : (int64_t)p->spurt, now_us);
+}
+
+uint64_t playhead_broke(struct playhead *p, int64_t now_us)
+{
+    /* Half a round trip passed since the carrier played its last, as since it echoed a mark. */
+    int64_t heard = (int64_t)p->echoed + (now_us - p->echoed_us) / US_PER_BYTE;
+    int64_t spurt = (int64_t)p->spurt;
+    if ((int64_t)p->echoed <= spurt && heard >= spurt) {
+        /* It came to what was sent last, of which our own time is a whole round trip ahead. */
+        heard = spurt + (now_us - p->rtt_us - p->spurt_us) / US_PER_BYTE;
+        heard = heard > spurt ? heard : spurt;
+    }
+    if (p->count) { /* the news came behind every echo: that mark was not reached */
+        uint32_t low = p->marks[p->first].position;
+        int64_t mark = (int64_t)(p->sent - ((uint32_t)p->sent - low));
+        heard = heard < mark ? heard : mark;
+    }
+    return stop(p, heard, now_us);
 }
 
 int64_t playhead_time_of(const struct playhead *p, uint64_t position, int64_t now_us)

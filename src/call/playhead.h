@@ -30,6 +30,8 @@ struct playhead {
     uint64_t sent;   /* position behind the last byte sent and not cleared */
     uint64_t anchor; /* position heard at anchor_us */
     int64_t anchor_us;
+    uint64_t echoed; /* position of the last mark that was echoed: surely played; and when it was */
+    int64_t echoed_us;
     uint64_t spurt; /* position and time at which the carrier's buffer was last empty */
     int64_t spurt_us;
     int64_t rtt_us;
@@ -48,9 +50,12 @@ bool playhead_echo(struct playhead *p, uint32_t number, int64_t now_us);
 uint64_t playhead_heard(const struct playhead *p, int64_t now_us);
 /* Forgets what was not heard, and the marks in flight; returns the position heard. */
 uint64_t playhead_clear(struct playhead *p, int64_t now_us);
-/* The stream broke `late_us` before `now_us`, as the carrier heard it, and what was not played by
- * then never will be: forgets it, and the marks in flight; returns the position heard. */
-uint64_t playhead_stop(struct playhead *p, int64_t late_us, int64_t now_us);
+/* We fell silent at `now_us` without a clear, and what the carrier had not played when it came to
+ * know never will be: forgets it, and the marks in flight; returns the position heard. */
+uint64_t playhead_stop(struct playhead *p, int64_t now_us);
+/* The same for a stream whose end came to be known at `now_us`, in its order behind every echo:
+ * what was played half a round trip before, and not as far as a mark whose echo did not come. */
+uint64_t playhead_broke(struct playhead *p, int64_t now_us);
 /* The time at which all that was sent was or will be heard, if nothing stalls. */
 int64_t playhead_end_time(const struct playhead *p);
 /* The time at which `position` will have been heard, if nothing stalls; `now_us` if it is already.

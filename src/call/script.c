@@ -87,7 +87,7 @@ static int64_t cost_of(const struct call_prices *p, const struct rt_usage *u)
 void script_check_cost(struct call *c)
 {
     if (c->config.max_cost_nanousd > 0 && c->cost_nanousd > c->config.max_cost_nanousd &&
-        c->closing == CLOSING_NO && c->phase == PHASE_TALKING) {
+        c->closing == CLOSING_NO && (c->phase == PHASE_TALKING || c->phase == PHASE_LOST)) {
         fx_note(c, "call.cost_cap", "nanousd=%lld", (long long)c->cost_nanousd);
         manners_close(c, CLOSING_HANGUP, "cost cap", c->config.duration_goodbye, true);
     }

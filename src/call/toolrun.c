@@ -165,7 +165,7 @@ void tools_flush(struct call *c)
 {
     /* An output may only follow the response.done of the response that asked for it; while a filler
      * is being spoken it may go at once. */
-    bool open = c->link == LINK_READY &&
+    bool open = c->link == LINK_READY && c->phase != PHASE_LEAVING &&
                 (c->answer.state == ANSWER_NONE || c->answer.want.purpose == PURPOSE_FILLER);
     if (!open)
         return;

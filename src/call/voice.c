@@ -304,10 +304,21 @@ void voice_cut(struct call *c)
     check_heard(c, false);
 }
 
-void voice_lost(struct call *c, int64_t late_us)
+/* It counts as heard from when no clear could stop it any more; a stream that breaks can. */
+static void unsettle(struct call *c, struct call_item *item, uint64_t heard)
+{
+    if (item->interrupted || item->timeline_start + (uint64_t)item->heard_ms * 8 <= heard)
+        return;
+    truncate_item(c, item, heard);
+    item->stored = false;
+    c->unstored = c->items;
+}
+
+void voice_lost(struct call *c, bool process)
 {
     uint64_t sent = c->playhead.sent;
-    uint64_t heard = playhead_stop(&c->playhead, late_us, c->now);
+    uint64_t heard =
+        process ? playhead_stop(&c->playhead, c->now) : playhead_broke(&c->playhead, c->now);
     if (heard < sent) /* nobody is told, but whoever reads the record */
         fx_add(c, (struct call_fx){.type = CALL_FX_CLEAR});
     if (c->source_count)
@@ -320,12 +331,14 @@ void voice_lost(struct call *c, int64_t late_us)
         c->protected_end = heard;
     for (struct call_item *item = c->items; item; item = item->next) {
         bool asked = item->audio_bytes || item->role == CALL_ROLE_PROMPT;
-        if (item->role == CALL_ROLE_CALLER || item->settled || !asked)
+        if (item->role == CALL_ROLE_CALLER || !asked)
             continue;
         bool whole = item->audio_done && item->audio_bytes &&
                      item->sent_bytes == item->audio_bytes &&
                      heard >= item->timeline_start + item->sent_bytes;
-        if (whole)
+        if (item->settled)
+            unsettle(c, item, heard);
+        else if (whole)
             settle_item(item, heard);
         else
             truncate_item(c, item, heard);
@@ -381,6 +394,15 @@ static struct call_item *find_prompt(struct call *c, uint32_t number)
     return script_find(c, str_of(id));
 }
 
+/* Who was cut off and is back must hear a word: then the engine says it. */
+static void prompt_failed(struct call *c, const struct call_item *item)
+{
+    fx_note(c, "call.prompt_failed", "prompt=%u", c->in->number);
+    if (c->closing == CLOSING_NO && c->config.resume_words[0] &&
+        str_eq(item->text, str_of(c->config.resume_words)))
+        want_first(c, PURPOSE_SAY, item->text);
+}
+
 void voice_prompt_ready(struct call *c)
 {
     struct call_item *item = find_prompt(c, c->in->number);
@@ -391,7 +413,7 @@ void voice_prompt_ready(struct call *c)
     if (c->in->audio_len)
         voice_accept(c, item, c->in->audio_len, true);
     else
-        fx_note(c, "call.prompt_failed", "prompt=%u", c->in->number);
+        prompt_failed(c, item);
     const struct call_item *next = c->prompts_pending ? find_prompt(c, c->in->number + 1) : NULL;
     if (next)
         fx_add(c, (struct call_fx){

@@ -21,15 +21,28 @@ static uint32_t item_index(struct str id)
     return prompt ? SIM_ITEMS_MAX - (uint32_t)n : (uint32_t)n;
 }
 
+struct sim_item *carrier_item(struct sim *s, struct str id)
+{
+    if (id.len == 0 || (id.p[0] != 'i' && id.p[0] != 'p'))
+        return NULL;
+    uint32_t i = item_index(id);
+    return i < SIM_ITEMS_MAX ? &s->items[i] : NULL;
+}
+
 static void leave(struct sim *s)
 {
     /* The carrier says that the stream is over; now and then it never does. */
     if (!sim_chance(s, s->fault))
-        sim_at(s, 2 * way(s), (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_HANGUP});
+        sim_at(s, 2 * way(s),
+               (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_HANGUP, .a = 1});
 }
 
 void carrier_effect(struct sim *s, const struct call_fx *fx)
 {
+    if (s->lost && (fx->type == CALL_FX_PLAY || fx->type == CALL_FX_MARK))
+        sim_fail(s, "sent on a line that is gone");
+    if (s->lost && fx->type == CALL_FX_CLEAR)
+        return; /* for the record */
     if (fx->type == CALL_FX_PLAY) {
         uint32_t i = item_index(fx->text);
         if (i >= SIM_ITEMS_MAX) {
@@ -40,6 +53,8 @@ void carrier_effect(struct sim *s, const struct call_fx *fx)
             sim_fail(s, "played item %u after it was cut", i);
         if ((fx->len + fx->pad) % 160)
             sim_fail(s, "sent %u bytes, no whole frames", fx->len + fx->pad);
+        s->items[i].parted |= fx->offset > 0 && s->sent_item != i;
+        s->sent_item = i;
         /* Messages travel one stream: order holds whatever the jitter. */
         sim_at(s, s->one_way_us,
                (struct sim_event){.what = SIM_CARRIER_PLAY, .a = i, .b = fx->len, .c = fx->pad});
@@ -69,6 +84,8 @@ static void play_on(struct sim *s)
         uint32_t speech = s->segments[at].bytes;
         uint32_t n = bytes < speech ? (uint32_t)bytes : speech;
         s->items[s->segments[at].item].played += n;
+        if (n)
+            s->word_at = 0;
         s->segments[at].bytes -= n;
         bytes -= n;
         uint32_t pad = s->segments[at].pad;
@@ -107,8 +124,7 @@ static void echo_played(struct sim *s)
                (struct sim_event){.what = SIM_CARRIER_STEP});
 }
 
-/* What the core claimed against what was played. */
-static void judge(struct sim *s)
+void carrier_judge(struct sim *s)
 {
     for (uint32_t i = 0; i < SIM_ITEMS_MAX; i++) {
         struct sim_item *item = &s->items[i];
@@ -154,7 +170,7 @@ void carrier_event(struct sim *s, const struct sim_event *ev)
         s->marks[s->mark_count].number = ev->a;
         s->marks[s->mark_count++].position = s->arrived;
     } else if (ev->what == SIM_CARRIER_CLEAR) {
-        judge(s);
+        carrier_judge(s);
         s->segment_count = 0;
         s->played = s->arrived;
         for (uint32_t i = 0; i < s->mark_count; i++)
@@ -168,4 +184,12 @@ bool carrier_silent(struct sim *s)
 {
     play_on(s);
     return s->arrived == s->played;
+}
+
+void carrier_breaks(struct sim *s)
+{
+    play_on(s);
+    s->segment_count = 0;
+    s->mark_count = 0;
+    s->played = s->arrived;
 }

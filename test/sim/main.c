@@ -12,6 +12,7 @@ int main(int argc, char **argv)
     uint64_t calls = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
     uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     struct sim *s = mem_zalloc(sizeof(*s));
+    sim_init(s);
     s->trace = argc > 3;
     int64_t began = clock_mono_us();
     uint64_t broken = 0;
@@ -49,8 +50,19 @@ int main(int argc, char **argv)
     printf("%llu truncations, mean error %.1f ms, 95 %% within %u ms, at most %lld ms too much\n",
            (unsigned long long)cut, cut ? (double)t->error_ms_sum / (double)cut : 0.0, p95,
            (long long)t->error_ms_max);
+    printf(
+        "%llu streams broken, %llu processes dead (%llu while it rang, %llu in a farewell, %llu in "
+        "a tool run, %llu beside a spare, %llu while the caller spoke, %llu while it was lost); "
+        "%llu resumed, %llu waited for in vain; heard to %lld ms\n",
+        (unsigned long long)t->breaks, (unsigned long long)t->deaths,
+        (unsigned long long)t->lost_ringing, (unsigned long long)t->lost_closing,
+        (unsigned long long)t->lost_tool, (unsigned long long)t->lost_rolling,
+        (unsigned long long)t->lost_speaking, (unsigned long long)t->lost_lost,
+        (unsigned long long)t->resumed, (unsigned long long)t->waited_for_nobody,
+        (long long)t->lost_error_ms_max);
     printf("%llu passed, %llu failed\n", (unsigned long long)(t->calls - broken),
            (unsigned long long)broken);
+    sim_fini(s);
     mem_free(s);
     return broken != 0;
 }

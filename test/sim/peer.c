@@ -12,7 +12,6 @@ enum {
     EMPTY_ANSWER = 20,
     FAILED_ANSWER = 15,
     UTTERANCE_BYTES = 800, /* of speech that is noticed */
-    TURN_SILENCE_BYTES = 4000
 };
 
 static int64_t away(struct sim *s)
@@ -214,8 +213,11 @@ static void released(struct sim *s)
     if (!s->speech_told)
         s->speech_from = from; /* nobody had told us of what came before */
     speaks(s, p);
-    if (!s->talking)
-        peer_speech(s, false);
+    if (s->talking)
+        return;
+    peer_speech(s, false);
+    if (s->talks_at < s->now + 300000) /* one question after the other */
+        s->talks_at = s->now + 300000;
 }
 
 void peer_effect(struct sim *s, const struct call_fx *fx)
@@ -328,7 +330,7 @@ void peer_speech(struct sim *s, bool started)
     } else if (p->hearing) {
         p->hearing = false;
         send(s, p, 90000, RT_SPEECH_STOPPED, s->caller_item,
-             heard_at(p, s->speech_to + TURN_SILENCE_BYTES));
+             heard_at(p, s->speech_to + SIM_TURN_SILENCE_BYTES));
         send(s, p, 91000, RT_INPUT_AUDIO_COMMITTED, s->caller_item, 0);
         if (sim_chance(s, s->fault))
             return;     /* the words never come */
@@ -366,6 +368,12 @@ static void note_event(struct sim *s, struct sim_session *p, const struct sim_ev
     bool newest = ev->a == s->caller_item;
     if (ev->rt == RT_SPEECH_STARTED || ev->rt == RT_SPEECH_STOPPED)
         p->heard_begin = ev->rt == RT_SPEECH_STARTED;
+    if (ev->rt == RT_SPEECH_STARTED)
+        s->answer_item = UINT32_MAX, s->asked_us = 0; /* who interrupts an answer has another */
+    else if (ev->rt == RT_AUDIO_DELTA && !p->response.text_given)
+        s->answer_item = ev->a;
+    if (ev->rt == RT_INPUT_AUDIO_COMMITTED)
+        s->asked_us = s->now;
     if (ev->rt == RT_SPEECH_STARTED && newest) {
         s->speech_told = true;
         s->speech_known = false;
@@ -375,6 +383,7 @@ static void note_event(struct sim *s, struct sim_session *p, const struct sim_ev
     } else if (ev->rt == RT_RESPONSE_DONE && (ev->b & ANSWERS) &&
                (ev->b & 0xff) == RT_STATUS_COMPLETED) {
         s->owed = false;
+        s->asked_us = 0;
         s->speech_known = true;
     }
 }

@@ -42,6 +42,10 @@ void sim_at(struct sim *s, int64_t delay_us, struct sim_event ev)
         sim_fail(s, "the simulator's queue is full");
         return;
     }
+    bool sent =
+        ev.what == SIM_CARRIER_PLAY || ev.what == SIM_CARRIER_MARK || ev.what == SIM_CARRIER_CLEAR;
+    ev.line = sent ? s->core_line : s->line;
+    ev.process = s->process;
     ev.at_us = s->now + (delay_us > 0 ? delay_us : 0);
     ev.order = s->order++;
     uint32_t i = s->heap_count++;
@@ -97,6 +101,8 @@ static void on_effect(struct sim *s, const struct call_fx *fx)
                    (struct sim_event){.what = SIM_TIMER, .a = fx->number});
         break;
     case CALL_FX_PROMPT:
+        if (fx->number < SIM_ITEMS_MAX / 2) /* a dead process may have said one of that number */
+            s->items[SIM_ITEMS_MAX - fx->number] = (struct sim_item){.truncated = UINT32_MAX};
         sim_at(s, (int64_t)sim_between(s, 5, 60) * 1000,
                (struct sim_event){.what = SIM_TO_CORE,
                                   .in = CALL_IN_PROMPT,
@@ -164,15 +170,18 @@ static void print_step(struct sim *s, const struct call_input *in, const struct 
 
 void sim_feed(struct sim *s, struct call_input *in)
 {
-    in->at_us = s->now;
+    bool told = in->at_us != 0; /* its time is the record's */
+    if (!told)
+        in->at_us = s->now;
     /* A timer fires by the same clock that it is set by. */
-    if (in->type != CALL_IN_TIMER &&
+    if (in->type != CALL_IN_TIMER && !told &&
         sim_chance(s, s->fault / 8)) /* a clock that goes back is taken as standing still */
         in->at_us -= (int64_t)sim_between(s, 0, 2000) * 1000;
     s->stats.inputs++;
     watch_fed(s, in);
     s->in = in;
     struct call_effects fx = call_step(s->call, in);
+    lost_record(s, in, &fx);
     if (s->trace)
         print_step(s, in, &fx);
     for (size_t i = 0; i < fx.count; i++)
@@ -186,7 +195,9 @@ void sim_feed(struct sim *s, struct call_input *in)
 
 static void speak(struct sim *s)
 {
-    if (!s->talking && s->now >= s->talks_at) {
+    /* While we stood still the clock went on, and fewer frames came than time passed. */
+    bool pause = s->speech_to == 0 || s->mic > s->speech_to + SIM_TURN_SILENCE_BYTES;
+    if (!s->talking && s->now >= s->talks_at && pause) {
         s->talking = true;
         s->talks_until = s->now + (int64_t)sim_between(s, 200, 4000) * 1000;
         s->stats.barge_ins += s->segment_count > 0;
@@ -231,14 +242,19 @@ static void tick(struct sim *s)
     sim_at(s, FRAME_US, (struct sim_event){.what = SIM_TICK});
 }
 
+void sim_begin_stream(struct sim *s)
+{
+    s->stream = s->line_up = true;
+    sim_feed(s, &(struct call_input){.type = CALL_IN_STREAM});
+    sim_at(s, FRAME_US, (struct sim_event){.what = SIM_TICK});
+}
+
 static void to_core(struct sim *s, const struct sim_event *ev)
 {
     struct call_input in = {.type = ev->in, .number = ev->a};
     switch (ev->in) {
     case CALL_IN_STREAM:
-        s->stream = true;
-        sim_feed(s, &in);
-        sim_at(s, FRAME_US, (struct sim_event){.what = SIM_TICK});
+        sim_begin_stream(s);
         return;
     case CALL_IN_HANGUP:
         if (s->hung_up)
@@ -281,7 +297,8 @@ static void to_core(struct sim *s, const struct sim_event *ev)
 /* What is for us waits until the process goes on; the world does not. */
 static bool stalled(struct sim *s, const struct sim_event *ev)
 {
-    bool ours = ev->what == SIM_TICK || ev->what == SIM_TO_CORE || ev->what == SIM_TIMER;
+    bool ours = ev->what == SIM_TICK || ev->what == SIM_TO_CORE || ev->what == SIM_TIMER ||
+                ev->what == SIM_LINE_LOST || ev->what == SIM_RETURN;
     if (!ours || s->now >= s->stalled_until)
         return false;
     sim_at(s, s->stalled_until - s->now, *ev);
@@ -293,13 +310,15 @@ static void stall(struct sim *s)
     int64_t us = (int64_t)sim_between(s, 50, 3000) * 1000;
     s->stalled_until = s->now + us;
     s->sound_us = s->stalled_until;
+    if (s->word_at)
+        s->word_at = s->stalled_until;
     s->stalled = true;
     s->stats.stalls++;
 }
 
 static void serve(struct sim *s, const struct sim_event *ev)
 {
-    if (stalled(s, ev))
+    if (lost_with_it(s, ev) || stalled(s, ev) || lost_event(s, ev))
         return;
     switch (ev->what) {
     case SIM_TICK:
@@ -324,6 +343,12 @@ static void serve(struct sim *s, const struct sim_event *ev)
     case SIM_STALL:
         stall(s);
         break;
+    case SIM_BREAK:
+    case SIM_LINE_ENDS:
+    case SIM_LINE_LOST:
+    case SIM_REVIVE:
+    case SIM_RETURN:
+        break;
     case SIM_TIMER:
         if (s->timers[ev->a] && s->timers[ev->a] <= s->now) {
             s->timers[ev->a] = 0;
@@ -333,13 +358,32 @@ static void serve(struct sim *s, const struct sim_event *ev)
     }
 }
 
+void sim_init(struct sim *s)
+{
+    *s = (struct sim){0};
+    buf_init(&s->record.bytes, SIM_RECORD_BYTES);
+    buf_init(&s->record.text, CALL_EVENT_BYTES_MAX);
+    buf_init(&s->record.lines, SIM_RECORD_BYTES);
+}
+
+void sim_fini(struct sim *s)
+{
+    buf_fini(&s->record.bytes);
+    buf_fini(&s->record.text);
+    buf_fini(&s->record.lines);
+}
+
 static void set_up(struct sim *s, uint64_t seed)
 {
     struct sim_stats stats = s->stats;
+    struct sim_record record = s->record;
     bool trace = s->trace;
     memset(s, 0, sizeof(*s));
     s->stats = stats;
+    s->record = record;
     s->trace = trace;
+    s->answer_item = UINT32_MAX;
+    buf_reset(&s->record.bytes);
     s->seed = seed;
     rng_init_seeded(&s->rng, seed);
     s->now = 1000000;
@@ -373,6 +417,7 @@ static void set_up(struct sim *s, uint64_t seed)
 bool sim_run(struct sim *s, uint64_t seed)
 {
     set_up(s, seed);
+    lost_plan(s);
     sim_feed(s, &(struct call_input){.type = CALL_IN_START});
     sim_at(s, (int64_t)sim_between(s, 50, 600) * 1000,
            (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_STREAM});

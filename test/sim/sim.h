@@ -22,6 +22,16 @@
  *   - a call that is ended for a limit says goodbye first;
  *   - every call ends, with every turn given out.
  *
+ * In one call of three the line breaks or the process dies, once or twice, at some time or upon an
+ * effect (lost.c). A dead process takes the engine sessions, prompts, tools and the last of its
+ * record with it; the call is built anew by replaying what was recorded, which must give the same
+ * effects and the same state. The caller comes back on a new stream, or does not. Then also:
+ *
+ *   - nothing is sent while there is no line, nothing of before the break is played after it;
+ *   - what counts as heard is within 60 ms of what was played when the line broke;
+ *   - the caller hears a word within 3 s of the new stream;
+ *   - a call that nobody comes back to ends when its window is over.
+ *
  *   Memory   struct sim is reused from call to call.
  *   Thread   one owner; no globals.
  */
@@ -31,6 +41,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/limits.h"
 #include "base/rng.h"
 #include "call/call.h"
@@ -44,6 +55,8 @@ enum {
     SIM_TOOLS_MAX = 256,
     ANSWERS = 1u << 30, /* a response.done with words for the caller */
     SIM_WHY_BYTES = 200,
+    SIM_TURN_SILENCE_BYTES = 4000, /* ends a turn */
+    SIM_RECORD_BYTES = 8 << 20,    /* of one call's inputs */
 };
 
 enum sim_what {
@@ -58,6 +71,11 @@ enum sim_what {
     SIM_EXPIRE,       /* a session is at its limit */
     SIM_TIMER,
     SIM_STALL,
+    SIM_BREAK,     /* a: the process dies, else the line breaks */
+    SIM_LINE_ENDS, /* the carrier learns that the process died */
+    SIM_LINE_LOST, /* we learn that the line broke */
+    SIM_REVIVE,    /* the next process has read the record */
+    SIM_RETURN,    /* the carrier's new stream */
 };
 
 struct sim_event {
@@ -67,7 +85,8 @@ struct sim_event {
     enum call_in_type in; /* SIM_TO_CORE */
     enum rt_type rt;      /* engine events, both directions */
     uint32_t a, b, c;
-    uint32_t epoch; /* engine session; events of an older one are dropped */
+    uint32_t epoch;         /* engine session; events of an older one are dropped */
+    uint32_t line, process; /* during which it was planned */
 };
 
 struct sim_item {
@@ -77,6 +96,7 @@ struct sim_item {
     bool cut;           /* cleared at the carrier: its truncation was judged */
     bool gone;          /* the core has cut it: must not be played any more */
     bool prompt;
+    bool parted; /* something else was said in the middle of it */
 };
 
 struct sim_response {
@@ -99,9 +119,17 @@ struct sim_session {
     uint32_t words_due; /* transcriptions on their way */
 };
 
+/* Every input so far with the digest of its effects; what a process leaves behind. */
+struct sim_record {
+    struct buf bytes, text, lines;
+};
+
 struct sim_stats {
     uint64_t calls, inputs, effects, barge_ins, tools, failures, truncations;
     uint64_t rollovers, forced, expired, failovers, waits, reheard, stalls;
+    uint64_t breaks, deaths, resumed, waited_for_nobody;
+    uint64_t lost_ringing, lost_closing, lost_tool, lost_rolling, lost_lost, lost_speaking;
+    int64_t lost_error_ms_max; /* of what counts as heard when the line was lost */
     int64_t call_ms;
     int64_t error_ms_sum;          /* of truncation against the truth, absolute */
     uint32_t error_histogram[200]; /* by ms */
@@ -147,6 +175,21 @@ struct sim {
     uint64_t hand_from, given; /* given: up to where the sessions have it */
     uint32_t keep;
 
+    /* lost.c */
+    struct sim_record record;
+    bool recording;               /* the process will die */
+    enum call_fx_type break_on;   /* 0 = no more */
+    bool break_process, unsynced; /* unsynced: the record lost its end */
+    uint32_t line, core_line;     /* as the carrier and as the core has it */
+    uint32_t process;
+    uint32_t sent_item;       /* the last that was sent to the carrier */
+    bool blind;               /* the line broke before, and the process died before it knew */
+    bool line_up, lost, down; /* lost: as the core was told; down: there is no process */
+    int64_t died_at, lost_at, stream_at;
+    int64_t word_at;      /* since when a word is owed on the new stream; 0 = none */
+    uint32_t answer_item; /* the last that was given as an answer; UINT32_MAX = none */
+    int64_t asked_us;     /* when the turn that is owed was committed; 0 = none is */
+
     /* what the caller is owed */
     bool owed;
     int64_t sound_us; /* when anything was heard, or silence was explained, last */
@@ -181,6 +224,10 @@ struct sim {
     struct sim_item items[SIM_ITEMS_MAX]; /* 0.. provider's, from the top down prompts */
 };
 
+/* Before the first and after the last call. */
+void sim_init(struct sim *s);
+void sim_fini(struct sim *s);
+
 /* Runs one call to its end. False when an invariant broke: see `why`. Statistics add up. */
 bool sim_run(struct sim *s, uint64_t seed);
 
@@ -190,10 +237,26 @@ void sim_at(struct sim *s, int64_t delay_us, struct sim_event ev);
 void sim_feed(struct sim *s, struct call_input *in);
 bool sim_chance(struct sim *s, uint32_t per_mille);
 uint32_t sim_between(struct sim *s, uint32_t low, uint32_t high);
+/* A stream begins, the first or a new one. */
+void sim_begin_stream(struct sim *s);
+/* lost.c */
+void lost_plan(struct sim *s);
+void lost_effect(struct sim *s, const struct call_fx *fx);
+void lost_record(struct sim *s, const struct call_input *in, const struct call_effects *fx);
+bool lost_event(struct sim *s, const struct sim_event *ev);
+bool lost_with_it(struct sim *s, const struct sim_event *ev);
+void lost_watch_word(struct sim *s);
+void lost_watch_end(struct sim *s);
 /* carrier.c */
 void carrier_effect(struct sim *s, const struct call_fx *fx);
 void carrier_event(struct sim *s, const struct sim_event *ev);
 bool carrier_silent(struct sim *s);
+/* What it had not played it never will. */
+void carrier_breaks(struct sim *s);
+/* The truth about an item; NULL for one that is neither of the agent nor a prompt. */
+struct sim_item *carrier_item(struct sim *s, struct str id);
+/* What the core claimed of the items it truncated against what was played of them. */
+void carrier_judge(struct sim *s);
 /* peer.c: the provider */
 void peer_effect(struct sim *s, const struct call_fx *fx);
 void peer_event(struct sim *s, const struct sim_event *ev);
@@ -206,6 +269,7 @@ void watch_effect(struct sim *s, const struct call_fx *fx);
 void watch_audio(struct sim *s, const struct call_fx *fx); /* the caller's, to the engine */
 void watch_fed(struct sim *s, const struct call_input *in);
 void watch_silence(struct sim *s);
+void watch_tool(struct sim *s, const struct call_fx *fx);
 void watch_end(struct sim *s);
 
 #endif

@@ -23,7 +23,7 @@ static void on_cut(struct sim *s)
 
 /* -- tools -- */
 
-static void on_tool(struct sim *s, const struct call_fx *fx)
+void watch_tool(struct sim *s, const struct call_fx *fx)
 {
     uint32_t run = fx->number;
     if (run >= SIM_TOOLS_MAX)
@@ -41,6 +41,7 @@ static void on_tool(struct sim *s, const struct call_fx *fx)
 
 void watch_effect(struct sim *s, const struct call_fx *fx)
 {
+    lost_effect(s, fx);
     if (fx->type == CALL_FX_CLEAR || fx->type == CALL_FX_DISCARD) {
         on_cut(s);
         s->sound_us = s->now > s->sound_us ? s->now : s->sound_us; /* for something more urgent */
@@ -48,7 +49,7 @@ void watch_effect(struct sim *s, const struct call_fx *fx)
         s->queued_us = s->now;
     } else if (fx->type == CALL_FX_TOOL || fx->type == CALL_FX_TOOL_CANCEL ||
                fx->type == CALL_FX_TOOL_RECORD) {
-        on_tool(s, fx);
+        watch_tool(s, fx);
     } else if (fx->type == CALL_FX_TIMER && fx->number == CALL_TIMER_CLOSE && !s->leaving) {
         s->close_us = fx->at_us ? s->now : 0;
     } else if (fx->type == CALL_FX_HANGUP || fx->type == CALL_FX_TRANSFER) {
@@ -106,14 +107,19 @@ void watch_fed(struct sim *s, const struct call_input *in)
         s->sound_us = s->now + KEYS_MS * 1000;
     else if (in->type == CALL_IN_PROMPT && in->audio_len == 0)
         s->sound_us = s->now, s->farewell_cut = true; /* it could not be synthesised */
-    else if (in->type == CALL_IN_STREAM)
+    else if (in->type == CALL_IN_STREAM && !call_answered(s->call))
         s->owed = s->config.greeting[0] != '\0';
+    if (s->word_at && in->type == CALL_IN_PROMPT && in->audio_len == 0)
+        s->word_at = s->now;
+    if (s->word_at && in->type == CALL_IN_DTMF)
+        s->word_at = s->now + KEYS_MS * 1000;
     if (in->type == CALL_IN_STREAM)
         s->sound_us = s->now;
 }
 
 void watch_silence(struct sim *s)
 {
+    lost_watch_word(s);
     if (!carrier_silent(s) || s->talking) {
         if (s->sound_us < s->now)
             s->sound_us = s->now;
@@ -159,6 +165,9 @@ void watch_end(struct sim *s)
     for (uint32_t run = 0; run < SIM_TOOLS_MAX; run++)
         if (s->tools[run].started && !s->tools[run].recorded && !s->tools[run].cancelled)
             sim_fail(s, "tool run %u was forgotten", run);
-    if (s->fault == 0 && !s->stalled && s->expired)
+    lost_watch_end(s);
+    /* No session is made ready while nobody is there. */
+    bool was_lost = s->lost || call_stats(s->call).resumes;
+    if (s->fault == 0 && !s->stalled && s->expired && !was_lost)
         sim_fail(s, "a session reached its limit");
 }

@@ -31,6 +31,17 @@ static void say_prompt(struct world *w, int ms)
                     .type = CALL_IN_PROMPT, .number = w->prompt, .audio_len = (uint32_t)ms * 8});
 }
 
+/* `ms` pass in which every 200 ms a mark is played, there and back takes 100. */
+static void hear(struct world *w, int ms)
+{
+    uint32_t played = 0;
+    for (int t = 20; t <= ms; t += 20) {
+        world_wait(w, 20);
+        if (t >= 300 && t % 200 == 100 && played < w->mark_count)
+            world_in(w, (struct call_input){.type = CALL_IN_MARK, .number = w->marks[played++]});
+    }
+}
+
 /* A turn is asked and `heard_ms` of its 4 s answer are heard. */
 static void answer_half(struct world *w, int heard_ms)
 {
@@ -38,7 +49,7 @@ static void answer_half(struct world *w, int heard_ms)
     world_turn(w, "u1");
     world_heard_words(w, "u1", "when do you close");
     world_answer(w, "resp_2", "item_2", 4000);
-    world_wait(w, heard_ms);
+    hear(w, heard_ms);
     world_clear(w);
 }
 
@@ -80,6 +91,102 @@ TEST(lost_stream_reckons_with_the_way_back)
     /* Played when the stream broke, 40 ms ago: 200 at 40 ms before the echo came, 20 ms since. */
     lose(&w, CALL_LOST_STREAM);
     CHECK(world_did(&w, "\"audio_end_ms\":220"));
+    END_CALL();
+}
+
+TEST(lost_before_the_first_echo_counts_nothing_behind_its_mark)
+{
+    struct call_config k = world_config();
+    WITH_CALL(k);
+    world_begin(&w);
+    world_answer(&w, "resp_1", "item_1", 4000);
+    world_wait(&w, 350); /* nobody knows how far away the carrier is; 200 ms have no echo yet */
+    lose(&w, CALL_LOST_STREAM);
+    CHECK(world_did(&w, "\"audio_end_ms\":200"));
+    END_CALL();
+}
+
+TEST(lost_what_counted_as_heard_and_was_not_is_stored_anew)
+{
+    struct call_config k = world_config();
+    WITH_CALL(k);
+    answer_half(&w, 4000); /* its end cannot be stopped any more: the way there takes 50 ms */
+    world_heard_words(&w, "u1", "when do you close"); /* anything that happens */
+    CHECK(world_did(&w, "\"id\":\"item_2\"") && world_did(&w, "\"heardMs\":4000"));
+    world_clear(&w);
+    lose(&w, CALL_LOST_STREAM);
+    CHECK(world_did(&w, "\"id\":\"item_2\"") && world_did(&w, "\"heardMs\":3900"));
+    CHECK(world_did(&w, "\"audio_end_ms\":3900"));
+    END_CALL();
+}
+
+TEST(lost_phrase_that_our_voice_cannot_say_is_said_by_the_engine)
+{
+    struct call_config k = world_config();
+    WITH_CALL(k);
+    answer_half(&w, 3900);
+    lose(&w, CALL_LOST_PROCESS);
+    come_back(&w);
+    world_in(&w, (struct call_input){.type = CALL_IN_PROMPT, .number = w.prompt});
+    world_engine_ready(&w);
+    CHECK(world_did(&w, "Say exactly: \\\"Sorry about that, I am here again.\\\""));
+    END_CALL();
+}
+
+TEST(lost_between_a_key_and_its_answer_answers_it)
+{
+    struct call_config k = world_config();
+    WITH_CALL(k);
+    answer_half(&w, 4100);
+    world_in(&w, (struct call_input){.type = CALL_IN_DTMF, .number = '2'});
+    lose(&w, CALL_LOST_PROCESS);
+    world_wait(&w, 2000);
+    come_back(&w);
+    say_prompt(&w, 1200);
+    world_engine_ready(&w);
+    CHECK(world_did(&w, "The caller pressed 2 on the keypad."));
+    CHECK(world_did(&w, "\"callee_purpose\":\"turn\""));
+    END_CALL();
+}
+
+TEST(lost_with_an_answer_owed_says_nothing_to_nobody)
+{
+    struct call_config k = world_config();
+    k.wait_words_ms = 2500;
+    k.transfer_number = "+15055550111";
+    WITH_CALL(k);
+    answer_half(&w, 4100);
+    world_in(&w, (struct call_input){.type = CALL_IN_DTMF, .number = '0'});
+    world_turn(&w, "u2"); /* the words to wait with are due in 2.5 s */
+    lose(&w, CALL_LOST_STREAM);
+    world_in(&w, (struct call_input){.type = CALL_IN_ENGINE_CLOSED, .text = STR("gone")});
+    world_in(&w, (struct call_input){.type = CALL_IN_OPERATOR, .text = STR("say Please stay.")});
+    say_prompt(&w, 1000);
+    world_wait(&w, 4000);
+    CHECK(!world_did(&w, "please_wait"));
+    /* What the operator had said meanwhile is said before the caller is connected. */
+    come_back(&w);
+    CHECK(world_did(&w, "play prompt_1"));
+    END_CALL();
+}
+
+TEST(lost_and_meanwhile_past_the_cost_cap_asks_for_no_answer)
+{
+    struct call_config k = world_config();
+    k.max_cost_nanousd = 1000;
+    WITH_CALL(k);
+    world_greet(&w, 1000);
+    world_turn(&w, "u1");
+    world_created(&w, "resp_2");
+    lose(&w, CALL_LOST_STREAM);
+    world_event(&w,
+                "{\"type\":\"response.done\",\"event_id\":\"e\",\"response\":{\"id\":\"resp_2\","
+                "\"status\":\"cancelled\",\"output\":[],\"usage\":{\"total_tokens\":90,"
+                "\"input_tokens\":0,\"output_tokens\":90,\"output_token_details\":{"
+                "\"text_tokens\":0,\"audio_tokens\":90}}}}");
+    come_back(&w);
+    CHECK(!world_did(&w, "\"callee_purpose\":\"turn\""));
+    CHECK(world_did(&w, "\"callee_purpose\":\"farewell\""));
     END_CALL();
 }
 

@@ -79,3 +79,23 @@ TEST(playhead_forgets_the_oldest_mark_when_too_many_are_in_flight)
     CHECK(playhead_echo(&p, 6, 10000 * MS));
     CHECK_INT(PLAYHEAD_MARKS_MAX - 1, p.count);
 }
+
+TEST(playhead_of_a_broken_stream_is_where_the_last_echo_says)
+{
+    struct playhead p = {0};
+    playhead_sent(&p, 1600, 0);
+    playhead_mark(&p, 1);
+    playhead_sent(&p, 1600, 0);
+    playhead_mark(&p, 2);
+    CHECK(playhead_echo(&p, 1, 300 * MS)); /* there and back takes 100 ms */
+    struct playhead q = p;
+    CHECK_INT(1600 + 400, playhead_broke(&q, 350 * MS));
+    CHECK_INT(0, q.count);
+    q = p; /* its echo should be here: it was not played */
+    CHECK_INT(3200, playhead_broke(&q, 900 * MS));
+    /* To a clear all is heard, so what is sent now begins anew; a break comes before that. */
+    playhead_sent(&p, 1600, 420 * MS);
+    q = p;
+    CHECK_INT(1600 + 1040, playhead_broke(&q, 430 * MS));
+    CHECK_INT(3200 + 80, playhead_stop(&p, 430 * MS));
+}
