@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "store/driver.h"
+#include "store/sqlite_rank.h"
 
 static enum err explain(struct store_conn *c, int code, struct err_detail *detail)
 {
@@ -180,7 +181,8 @@ static enum err open_stemmer(struct store_conn *c, struct err_detail *detail)
     void *context = NULL;
     const char *args[] = {"unicode61", "remove_diacritics", "2"};
     if (!api || api->xFindTokenizer(api, "porter", &context, &c->stemmer_methods) != SQLITE_OK ||
-        c->stemmer_methods.xCreate(context, args, 3, &c->stemmer) != SQLITE_OK)
+        c->stemmer_methods.xCreate(context, args, 3, &c->stemmer) != SQLITE_OK ||
+        search_rank_register(c, api) != SQLITE_OK)
         return err_explain(detail, ERR_IO, "this SQLite is built without full text search (FTS5)");
     return OK;
 }

@@ -39,7 +39,8 @@ struct store_conn {
     } cache[SQL_CACHE_MAX];
     Fts5Tokenizer *stemmer; /* the index's own */
     fts5_tokenizer stemmer_methods;
-    struct keep *keep; /* the store's; NULL for the writer, which does not search */
+    struct rank_plan *plan; /* of the search that runs, or NULL; sqlite_rank.h */
+    struct keep *keep;      /* the store's; NULL for the writer, which does not search */
 };
 
 struct sql {

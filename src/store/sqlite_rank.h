@@ -15,7 +15,10 @@
 #include "store/lexicon.h"
 #include "store/sqlite.h"
 
-enum { STEM_BYTES_MAX = LEXICON_TERM_BYTES_MAX };
+enum {
+    STEM_BYTES_MAX = LEXICON_TERM_BYTES_MAX,
+    SEARCH_PHRASES_MAX = STORE_SEARCH_TERMS_MAX * (1 + LEXICON_NEAR_MAX)
+};
 
 /* A text of the index's own form of a word. */
 struct stem {
@@ -35,6 +38,21 @@ struct word {
     struct lexicon_near near[LEXICON_NEAR_MAX]; /* spellings it may stand for, best first */
     size_t near_count;
 };
+
+/* How the phrases of a query count, in their order; for the function callee_rank. */
+struct rank_plan {
+    size_t count;
+    struct {
+        double factor;
+        int64_t docs; /* passages that have it; -1: to be counted */
+        double worth, often;
+    } phrases[SEARCH_PHRASES_MAX];
+    double average; /* tokens of a passage */
+    bool ready;
+};
+
+/* Makes "rank MATCH 'callee_rank()'" work on the connection, while c->plan is set. */
+int search_rank_register(struct store_conn *c, fts5_api *api);
 
 bool search_stem_eq(const struct stem *a, const char *text, size_t len);
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/buf.h"
 #include "base/limits.h"
 #include "store/sqlite.h"
@@ -18,7 +19,7 @@ enum {
     TABLE_SQL_MAX = 512,
     CANDIDATES = 24 /* found by BM25, then ranked with more care */
 };
-#define WEAK_SHARE    0.5 /* of another word for a word in the score */
+#define WEAK_SHARE    0.5 /* what another word for a word counts in the score */
 #define NEAR_DICE_MIN 0.5
 
 enum err sqlite_search_create(struct store_conn *c, int64_t n, struct err_detail *detail)
@@ -137,13 +138,17 @@ static bool word_ok(struct str w, bool *phrase)
     return any && w.len < STORE_SEARCH_WORD_BYTES_MAX;
 }
 
-static void put_term(struct buf *match, const char *columns, const char *p, size_t len)
+static void put_term(struct buf *match, struct rank_plan *plan, const char *columns,
+                     struct str word, int64_t docs)
 {
+    ASSERT(plan->count < SEARCH_PHRASES_MAX);
+    plan->phrases[plan->count].factor = columns[0] ? WEAK_SHARE : 1;
+    plan->phrases[plan->count++].docs = docs;
     if (match->len)
         buf_put_str(match, STR(" OR "));
     buf_put_str(match, str_of(columns));
     buf_put_byte(match, '"');
-    buf_put(match, p, len);
+    buf_put_str(match, word);
     buf_put_byte(match, '"');
 }
 
@@ -158,46 +163,42 @@ static bool is_repeated(const struct word *words, size_t count, size_t i)
     return false;
 }
 
-/* The words joined by OR, with or without the other words for them; true if there were any. */
-static bool build_match(struct store_conn *c, const struct word *words, size_t count, bool weak,
-                        struct buf *match)
+/* The words joined by OR. Another word for a word is looked for in titles and questions, so it is
+ * not known how often it is there; nor is a phrase. */
+static void build_match(struct store_conn *c, const struct lexicon *lexicon,
+                        const struct word *words, size_t count, struct buf *match,
+                        struct rank_plan *plan)
 {
-    bool any = false;
     struct buf text;
     buf_init(&text, STEM_BYTES_MAX + 4);
     for (size_t i = 0; i < count; i++) {
         const struct word *w = &words[i];
-        if (w->weak && (!weak || !w->known || is_repeated(words, count, i)))
+        if (w->weak && (!w->known || is_repeated(words, count, i)))
             continue;
-        any = any || w->weak;
         if (w->phrase || w->known || w->near_count == 0)
-            put_term(match, w->weak ? "{title questions} : " : "", w->text.p, w->text.len);
+            put_term(match, plan, w->weak ? "{title questions} : " : "", w->text,
+                     w->weak || !w->known ? -1 : w->docs);
         for (size_t j = 0; j < w->near_count; j++) {
             buf_reset(&text);
             if (word_of_stem(c, w->near[j].term, &text))
-                put_term(match, "", text.p, text.len);
+                put_term(match, plan, "", buf_str(&text), lexicon_docs(lexicon, w->near[j].term));
         }
     }
     buf_fini(&text);
-    return any;
 }
 
 /* -- searching -- */
 
-/* Titles name the matter, callers' own phrasings come next (BM25 weights of the columns). */
-#define WEIGHTS "bm25(2.0, 1.5, 1.0)"
-
-static enum err run_match(struct store_conn *c, int64_t n, struct str match, int64_t *rows,
-                          struct store_req *r)
+static enum err run_match(struct store_conn *c, int64_t n, struct str match, struct store_req *r)
 {
     char text[2 * TABLE_SQL_MAX];
     size_t most = r->k > CANDIDATES ? r->k : CANDIDATES;
     snprintf(text, sizeof(text),
              "SELECT p.id, p.business_id, p.document_id, p.title, p.content, p.category, "
-             "p.questions, p.metadata, p.position, p.created_at, -f.rank, p.external_id, p.n "
+             "p.questions, p.metadata, p.position, p.created_at, -f.rank, p.external_id "
              "FROM "
              "(SELECT rowid AS n, rank FROM passage_fts_%lld WHERE passage_fts_%lld MATCH ? "
-             "AND rank MATCH '" WEIGHTS "' ORDER BY rank LIMIT ?) f "
+             "AND rank MATCH 'callee_rank()' ORDER BY rank LIMIT ?) f "
              "JOIN passage p ON p.n = f.n ORDER BY f.rank, p.n",
              (long long)n, (long long)n);
     struct sql q;
@@ -206,7 +207,6 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, int
     sql_int(&q, (int64_t)most);
     r->hits = arena_alloc(&r->mem, most * sizeof(*r->hits));
     while (r->hits_count < most && sql_row(&q)) {
-        rows[r->hits_count] = sql_get_int(&q, 12);
         r->hits[r->hits_count++] = (struct passage_hit){
             .passage = {.id = sql_get_text(&q, 0, &r->mem),
                         .business_id = sql_get_text(&q, 1, &r->mem),
@@ -222,31 +222,6 @@ static enum err run_match(struct store_conn *c, int64_t n, struct str match, int
             .score = sql_get_real(&q, 10),
         };
     }
-    return sql_end(&q, &r->detail);
-}
-
-/* The other words for a word count for half: the score found with them meets that without. */
-static enum err weaken(struct store_conn *c, int64_t n, struct str match, const int64_t *rows,
-                       struct store_req *r)
-{
-    char text[TABLE_SQL_MAX];
-    double own[STORE_SEARCH_RESULTS_MAX] = {0};
-    snprintf(text, sizeof(text),
-             "SELECT rowid, -rank FROM passage_fts_%lld WHERE passage_fts_%lld MATCH ? "
-             "AND rank MATCH '" WEIGHTS "'",
-             (long long)n, (long long)n);
-    struct sql q;
-    sql_begin_once(&q, c, text);
-    sql_text(&q, match);
-    while (sql_row(&q)) {
-        int64_t row = sql_get_int(&q, 0);
-        for (size_t i = 0; i < r->hits_count; i++) {
-            if (rows[i] == row)
-                own[i] = sql_get_real(&q, 1);
-        }
-    }
-    for (size_t i = 0; i < r->hits_count; i++)
-        r->hits[i].score = WEAK_SHARE * r->hits[i].score + (1 - WEAK_SHARE) * own[i];
     return sql_end(&q, &r->detail);
 }
 
@@ -320,16 +295,12 @@ static enum err search(struct store_conn *c, int64_t n, const struct lexicon *le
     find_known(lexicon, words, count);
     find_near(lexicon, words, count);
     struct buf match;
-    int64_t rows[STORE_SEARCH_RESULTS_MAX];
-    size_t most = (size_t)STORE_SEARCH_TERMS_MAX * (LEXICON_NEAR_MAX + 1) * (STEM_BYTES_MAX + 32);
+    size_t most = (size_t)SEARCH_PHRASES_MAX * (STEM_BYTES_MAX + 32);
     buf_init(&match, most);
-    bool weak = build_match(c, words, count, true, &match);
-    enum err e = match.len ? run_match(c, n, buf_str(&match), rows, r) : OK;
-    buf_reset(&match);
-    if (e == OK && weak) {
-        build_match(c, words, count, false, &match);
-        e = weaken(c, n, buf_str(&match), rows, r);
-    }
+    c->plan = arena_alloc(&r->mem, sizeof(*c->plan));
+    build_match(c, lexicon, words, count, &match, c->plan);
+    enum err e = match.len ? run_match(c, n, buf_str(&match), r) : OK;
+    c->plan = NULL;
     buf_fini(&match);
     if (e == OK)
         search_rank(c, lexicon, words, count, r);

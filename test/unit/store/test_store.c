@@ -270,6 +270,11 @@ TEST(search_takes_any_word_as_a_word)
     CHECK(r->hits[0].score > 0);
     store_req_free(r);
     CHECK_INT(ERR_NOTFOUND, run(s, store_req_search_text(STR("b9"), two, 2, 3)));
+    struct str empty[] = {STR("\xe2\x80\x94"), STR("moccasins"), STR("\xe2\x80\x94 \xe2\x80\x94")};
+    r = store_req_search_text(STR("b1"), empty, 3, 3); /* words without a letter in them */
+    CHECK_INT(OK, store_run(s, r));
+    CHECK_INT(1, r->hits_count);
+    store_req_free(r);
 
     /* Another word for a word: looked for in titles and questions alone, and no word of its own. */
     struct str other[] = {STR("slippers"), STR("~moccasin"), STR("~shoes")};
