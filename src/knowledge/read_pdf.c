@@ -22,15 +22,11 @@ enum { INPUT_FD = 3, STATUS_NO_PROGRAM = 127, EDGES_MAX = 4, EDGE_BYTES_MAX = 12
 /* Between fork and exec only what is async-signal-safe may be called. */
 static void become_pdftotext(int in, int out)
 {
-    static const struct {
-        int what;
-        rlim_t limit;
-    } limits[] = {{RLIMIT_AS, KNOWLEDGE_CHILD_BYTES_MAX},
-                  {RLIMIT_CPU, KNOWLEDGE_CHILD_MS_MAX / 1000},
-                  {RLIMIT_CORE, 0},
-                  {RLIMIT_FSIZE, 0}};
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-        setrlimit(limits[i].what, &(struct rlimit){limits[i].limit, limits[i].limit});
+    setrlimit(RLIMIT_AS, &(struct rlimit){KNOWLEDGE_CHILD_BYTES_MAX, KNOWLEDGE_CHILD_BYTES_MAX});
+    setrlimit(RLIMIT_CPU,
+              &(struct rlimit){KNOWLEDGE_CHILD_MS_MAX / 1000, KNOWLEDGE_CHILD_MS_MAX / 1000});
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, 0});
     /* dup2 onto itself would keep the close-on-exec flag. */
     if (in == INPUT_FD)
         in = dup(in);
