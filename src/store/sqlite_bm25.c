@@ -24,16 +24,6 @@ static int count_row(const Fts5ExtensionApi *api, Fts5Context *fts, void *ctx)
     return SQLITE_OK;
 }
 
-/* FTS5 may drop a phrase without a token in it (a dash). Which one cannot be told, so all count. */
-static void count_all(struct rank_plan *p, int phrases)
-{
-    p->count = phrases < SEARCH_PHRASES_MAX ? (size_t)phrases : SEARCH_PHRASES_MAX;
-    for (size_t i = 0; i < p->count; i++) {
-        p->phrases[i].factor = 1;
-        p->phrases[i].docs = -1;
-    }
-}
-
 /* Once a query: how rare each phrase is, and how long passages are. */
 static int prepare(const Fts5ExtensionApi *api, Fts5Context *fts, struct rank_plan *p)
 {
@@ -41,8 +31,9 @@ static int prepare(const Fts5ExtensionApi *api, Fts5Context *fts, struct rank_pl
     int code = api->xRowCount(fts, &rows);
     if (code == SQLITE_OK)
         code = api->xColumnTotalSize(fts, -1, &tokens);
-    if (api->xPhraseCount(fts) != (int)p->count)
-        count_all(p, api->xPhraseCount(fts));
+    /* FTS5 keeps a phrase without a token in it (a dash), so both count alike. */
+    if (code == SQLITE_OK && api->xPhraseCount(fts) != (int)p->count)
+        code = SQLITE_ERROR;
     for (size_t i = 0; code == SQLITE_OK && i < p->count; i++) {
         int64_t docs = p->phrases[i].docs;
         if (docs < 0) {
@@ -68,7 +59,7 @@ static int score_row(const Fts5ExtensionApi *api, Fts5Context *fts, struct rank_
     for (int i = 0; code == SQLITE_OK && i < found; i++) {
         int phrase, column, offset;
         code = api->xInst(fts, i, &phrase, &column, &offset);
-        if (code == SQLITE_OK && (size_t)phrase < p->count)
+        if (code == SQLITE_OK)
             p->phrases[phrase].often += column < COLUMNS ? column_weights[column] : 1;
     }
     if (code == SQLITE_OK)
