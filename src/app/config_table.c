@@ -140,8 +140,9 @@ const struct config_row config_rows[] = {
          "Tokens of caller audio transcribed."),
 
     TEXT_(LLM, "llm_model", NULL, llm_model, "",
-          "Model that `callee summary` asks, for example gpt-4o-mini; empty: summaries are made by "
-          "rules."),
+          "Model that `callee summary` asks, for example gpt-4o-mini; it is told what was said in "
+          "the "
+          "call. Empty: summaries are made by rules and nothing leaves this machine."),
     URL_(LLM, "llm_url", NULL, llm_url, "https://api.openai.com/v1",
          "Service with OpenAI's chat completions: what stands before /chat/completions."),
     SECRET_(LLM, "llm_key", NULL, llm_key,
