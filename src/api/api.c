@@ -60,28 +60,11 @@ static bool is_loopback(struct str address)
            str_starts(address, STR("::ffff:127."));
 }
 
-static bool is_trusted(const struct api *a, struct str peer)
-{
-    struct str list = str_of(a->opts.trusted_proxies);
-    while (list.p && list.len)
-        if (str_eq(str_trim(str_take_until(&list, ',')), peer))
-            return true;
-    return false;
-}
-
 /* Whether the request was made on this machine. A proxy on this machine makes everybody look so:
- * one that is trusted names the client (the last entry of X-Forwarded-For, its own), and behind one
- * that is not nobody is taken for local. */
-static bool is_local(const struct api *a, const struct http_exchange *ex)
+ * one that is trusted names the client, and behind one that is not nobody is taken for local. */
+static bool is_local(const struct http_exchange *ex)
 {
-    struct str peer = str_of(http_peer(ex));
-    struct str forwarded = http_header(ex, "x-forwarded-for");
-    if (!forwarded.p)
-        return is_loopback(peer) && !http_header(ex, "forwarded").p && !http_header(ex, "via").p;
-    struct str client = STR("");
-    while (forwarded.p)
-        client = str_trim(str_take_until(&forwarded, ','));
-    return is_trusted(a, peer) && is_loopback(client);
+    return http_peer_is_client(ex) && is_loopback(str_of(http_peer(ex)));
 }
 
 static void put_channel(struct buf *b, const struct api *a)
@@ -107,7 +90,7 @@ static void put_channel(struct buf *b, const struct api *a)
 static void on_metrics(void *ctx, struct http_exchange *ex)
 {
     const struct api *a = ctx;
-    if (!a->opts.metrics_public && !is_local(a, ex)) {
+    if (!a->opts.metrics_public && !is_local(ex)) {
         http_reply_problem(ex, 403, "Forbidden", "Metrics are served to this machine only.");
         return;
     }
@@ -151,6 +134,12 @@ static void on_metrics(void *ctx, struct http_exchange *ex)
     metric(&b, "draining", "gauge", "1 while no new calls are taken.", c.draining);
     metric(&b, "http_connections_not_moved_total", "counter",
            "Connections answered 503 because their call's loop took no more.", hub.refused);
+    metric(&b, "http_connections_crowded_total", "counter",
+           "Connections closed because their address had enough without a request.", hub.crowded);
+    metric(&b, "http_connections_gave_way_total", "counter",
+           "Connections without a request closed because the server was full.", hub.gave_way);
+    metric(&b, "http_connections_full_total", "counter",
+           "Connections turned away because all others were in use.", hub.full);
     metric(&b, "store_failing", "gauge", "1 while the database cannot be written.",
            store_failing(a->opts.store));
     metric(&b, "store_queue", "gauge", "Writes waiting for the database.",

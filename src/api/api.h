@@ -19,9 +19,8 @@ struct api;
 struct api_opts {
     struct http_router *router;
     struct host *host;
-    bool metrics_public;         /* /metrics also for peers that are not this machine */
-    const char *trusted_proxies; /* addresses, comma separated; "" = none */
-    int64_t started_us;          /* monotonic */
+    bool metrics_public; /* /metrics also for peers that are not this machine */
+    int64_t started_us;  /* monotonic */
     const char *version;
     const char *engine; /* what answers first: "realtime", "local" */
     const char *phone;  /* a number to try, or "" */

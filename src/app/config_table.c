@@ -83,7 +83,8 @@ const struct config_row config_rows[] = {
     PATH_(SERVER, "ca_file", ca_file, "",
           "Certificates (PEM) trusted for outgoing connections instead of the system's."),
     TEXT_(SERVER, "trusted_proxies", NULL, trusted_proxies, "",
-          "Addresses of reverse proxies whose X-Forwarded-For is believed, separated by commas."),
+          "Addresses or blocks (10.0.0.0/8) of reverse proxies whose X-Forwarded-For is believed, "
+          "separated by commas."),
     INT_(SERVER, "loops", loops, 1, 64, "1",
          "Event loops, each a thread; a call stays on one. One carries hundreds of calls."),
     CHOICE_(SERVER, "log_level", log_level, "debug|info|warn|error|off", "info",

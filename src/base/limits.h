@@ -141,9 +141,14 @@
 #define CONN_HOST_BYTES_MAX       253     /* RFC 1035 section 2.3.4, without the last dot */
 #define CONN_OUT_BYTES_MAX        1048576 /* output queue of a connection, unless it sets its own */
 #define CONN_OUT_BYTES_CEILING    1073741824 /* no connection may ask for more than this */
-#define CONN_OUT_KEEP_BYTES       1024 /* a drained queue larger than this gives its memory back */
-#define CONN_LINGER_MS            2000 /* to send what is queued and see the peer's end */
-#define CONN_READS_PER_EVENT      8    /* TLS records taken before other sockets get a turn */
+#define CONN_OUT_KEEP_BYTES       1024  /* a drained queue larger than this gives its memory back */
+#define CONN_LINGER_MS            2000  /* to send what is queued and see the peer's end */
+#define CONN_KEEPALIVE_IDLE_S     30    /* accepted: silent for so long, the peer's host is asked */
+#define CONN_KEEPALIVE_INTERVAL_S 10    /* ... and again */
+#define CONN_KEEPALIVE_PROBES     3     /* ... before it counts as gone */
+#define CONN_UNACKED_MS           30000 /* what was sent and not acknowledged: it is gone */
+#define ADDRESS_SET_MAX           32    /* trusted proxies */
+#define CONN_READS_PER_EVENT      8     /* TLS records taken before other sockets get a turn */
 #define RELAY_QUEUE_BYTES_MAX     524288  /* waiting each way, before the other side is not read */
 #define GATE_MESSAGE_BYTES_MAX    131072  /* what a connection has unread and unsent */
 #define GATE_BACKLOG              1024    /* messages of other processes waiting */
@@ -158,11 +163,13 @@
 #define HTTP_HEAD_TIMEOUT_MS      10000   /* first byte to the end of the head */
 #define HTTP_BODY_TIMEOUT_MS      30000   /* end of the head to the end of the body */
 #define HTTP_IDLE_TIMEOUT_MS      60000 /* kept alive without a request, or without output moving */
-#define HTTP_CONNECTIONS_MAX      4096  /* of one server; one more is answered 503 */
+#define HTTP_CONNECTIONS_MAX      4096  /* of one server; the oldest that waits gives way, or 503 */
+#define HTTP_CONNECTIONS_PER_PEER 1024  /* without a whole request: all streams of a host, again */
+#define HTTP_SITE_BUCKETS         1024  /* of the table that counts them */
 #define HTTP_REJECTS_MAX          64    /* connections being told 503; more are just closed */
 #define HTTP_REPLY_JOIN_BYTES     16384 /* a body up to this leaves in one write with its head */
 #define HTTP_BACKLOG              1024  /* listen(2): a burst of reconnecting streams */
-#define HTTP_ACCEPTS_PER_EVENT    64    /* before other sockets get a turn */
+#define HTTP_ACCEPTS_PER_EVENT    16    /* before other sockets get a turn; TLS is 1 ms each */
 #define HTTP_ACCEPT_PAUSE_MS      100   /* after the process ran out of descriptors */
 
 /* -- web pages that are imported -- */

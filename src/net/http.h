@@ -12,7 +12,11 @@
  *   Bounds    HTTP_HEAD_BYTES_MAX, HTTP_BODY_BYTES_MAX (or the route's), HTTP_HEADERS_MAX,
  *             HTTP_HEAD_TIMEOUT_MS, HTTP_BODY_TIMEOUT_MS, HTTP_IDLE_TIMEOUT_MS,
  *             HTTP_CONNECTIONS_MAX a server. Each answers 431, 413, 408, 503 as RFC 9110 says; an
- *             idle connection is closed without a word.
+ *             idle connection is closed without a word. When the server is full the connection that
+ *             has waited longest for its peer gives way; 503 only if none does. An address has at
+ *             most HTTP_CONNECTIONS_PER_PEER connections without a whole request; more are closed
+ *             when accepted. Trusted proxies may have any number; there the clients that they
+ *             name are bounded while their bodies come (429).
  *   Strict    what proxies could read differently is refused with 400: bare CR or LF, folded
  *             fields, two lengths, a length with a transfer coding, no or two Host fields.
  */
@@ -60,7 +64,9 @@ struct http_server_opts {
     bool
         shared; /* a server of another loop has this port already; else a port in use is an error */
     int listener; /* a listening socket to take over, with host and port as they are; 0 = none */
-    size_t connections_max; /* this and the times: 0 = as in base/limits.h */
+    const char *trusted_proxies; /* addresses and blocks, comma separated; NULL = none */
+    size_t connections_max;      /* this and what follows: 0 = as in base/limits.h */
+    size_t peer_max;             /* connections of one address without a whole request */
     uint32_t head_timeout_ms;
     uint32_t body_timeout_ms;
     uint32_t idle_timeout_ms;
@@ -89,7 +95,11 @@ struct str http_query(const struct http_exchange *ex);  /* behind '?', or empty 
 /* First header of that name, case-insensitive; p == NULL when absent. */
 struct str http_header(const struct http_exchange *ex, const char *name);
 struct str http_body(const struct http_exchange *ex);
+/* The client's address: the connection's, or what trusted proxies tell (X-Forwarded-For, read from
+ * its end, each believed as long as it is trusted itself). */
 const char *http_peer(const struct http_exchange *ex);
+/* The peer's address is the client's: a trusted proxy said so, or no proxy left its traces. */
+bool http_peer_is_client(const struct http_exchange *ex);
 struct loop *http_loop(const struct http_exchange *ex);
 
 /* Called once, from the loop, if the peer goes away before the answer; the exchange is over then.

@@ -25,6 +25,7 @@ static void free_when_unused(struct http_conn *hc)
 static void leave(struct http_conn *hc)
 {
     hc->conn = NULL;
+    http_wait_end(hc);
     loop_timer_free(hc->timer);
     hc->timer = NULL;
     buf_fini(&hc->in);
@@ -194,12 +195,14 @@ void http_conn_answer(struct http_conn *hc, const struct http_answer *a)
     hc->head_only = false;
     if (!alive || !hc->keep_alive) {
         hc->phase = HTTP_ENDING;
+        http_wait_end(hc);
         loop_timer_cancel(hc->timer);
         buf_release(&hc->in);
         conn_finish(hc->conn);
         return;
     }
     hc->phase = HTTP_HEAD;
+    http_wait_begin(hc);
     set_idle_timer(hc);
     schedule_process(hc);
 }
@@ -233,11 +236,11 @@ static void refuse(struct http_conn *hc, unsigned status, const char *detail)
 {
     struct http_exchange *ex = hc->exchange;
     hc->exchange = NULL;
+    LOG_INFO(NULL, "http.refused", "peer=%s status=%u why=\"%s\"",
+             ex ? ex->peer : conn_peer(hc->conn), status, detail);
     if (ex)
         http_exchange_free(ex);
     hc->keep_alive = false;
-    LOG_INFO(NULL, "http.refused", "peer=%s status=%u why=\"%s\"", conn_peer(hc->conn), status,
-             detail);
     http_conn_problem(hc, status, NULL, detail, STR(""));
 }
 
@@ -247,6 +250,7 @@ static void dispatch(struct http_conn *hc)
 {
     const struct http_route *route = hc->route;
     hc->phase = HTTP_HANDLED;
+    http_wait_end(hc);
     loop_timer_cancel(hc->timer);
     route->fn(route->ctx, hc->exchange);
 }
@@ -325,6 +329,19 @@ static bool take_elsewhere(struct http_conn *hc)
     return true;
 }
 
+/* Behind a trusted proxy it is the client that it names whose bodies are counted. False when that
+ * one has enough of them. */
+static bool admit_client(struct http_conn *hc)
+{
+    struct address client;
+    if (!hc->exchange->named || !address_parse(str_of(hc->exchange->peer), &client))
+        return true;
+    if (http_wait_crowded(hc->server, &client))
+        return false;
+    http_wait_count(hc, &client);
+    return true;
+}
+
 /* A whole head is at the front of `in`. */
 static void begin(struct http_conn *hc, size_t len)
 {
@@ -337,6 +354,7 @@ static void begin(struct http_conn *hc, size_t len)
         refuse(hc, status, "The request cannot be understood.");
         return;
     }
+    http_exchange_name_client(ex);
     hc->keep_alive = ex->head.keep_alive && !hc->server->closing;
     hc->head_only = str_eq(ex->head.method, STR("HEAD"));
     if (!find_route(hc) || take_elsewhere(hc))
@@ -350,6 +368,10 @@ static void begin(struct http_conn *hc, size_t len)
         dispatch(hc);
         return;
     }
+    if (!admit_client(hc)) {
+        refuse(hc, 429, "Too many requests at once.");
+        return;
+    }
     buf_init(&ex->body, body_max);
     hc->chunk = (struct http_chunk){0};
     hc->body_left = ex->head.length;
@@ -358,6 +380,14 @@ static void begin(struct http_conn *hc, size_t len)
     struct str go_on = STR("HTTP/1.1 100 Continue\r\n\r\n"); /* RFC 9110 section 10.1.1 */
     if (ex->head.expects && hc->in.len == 0 && conn_write(hc->conn, go_on.p, go_on.len) != OK)
         LOG_DEBUG(NULL, "http.continue", "peer=%s err=closed", ex->peer);
+}
+
+/* Its request is not whole from now on; a proxy's waits for whom it names. */
+static void count_peer(struct http_conn *hc)
+{
+    struct address peer;
+    if (!hc->trusted && address_parse(str_of(conn_peer(hc->conn)), &peer))
+        http_wait_count(hc, &peer);
 }
 
 /* Tries to take a head from `in`. False when it must wait for more. */
@@ -375,6 +405,7 @@ static bool take_head(struct http_conn *hc)
     }
     if (!hc->head_started) {
         hc->head_started = true;
+        count_peer(hc);
         loop_timer_set(hc->timer, hc->server->head_timeout_ms);
     }
     size_t len = 0;
@@ -496,6 +527,8 @@ static void enter(struct http_conn *hc)
         s->first->prev = hc;
     s->first = hc;
     s->count++;
+    if (!hc->surplus)
+        http_wait_begin(hc);
 }
 
 void http_conn_adopt(struct http_server *s, struct http_parcel *p, unsigned refusal)
@@ -505,6 +538,9 @@ void http_conn_adopt(struct http_server *s, struct http_parcel *p, unsigned refu
     buf_init(&p->in, hc->in.max); /* its bytes are ours now */
     enum err err = conn_adopt(s->loop, &p->conn, &conn_handlers, hc, &hc->conn);
     http_parcel_free(p);
+    struct address peer;
+    hc->trusted = err == OK && address_parse(str_of(conn_peer(hc->conn)), &peer) &&
+                  address_set_has(&s->trusted, &peer);
     if (err != OK) {
         LOG_ERROR(NULL, "http.adopt", "err=%s", err_name(err));
         buf_fini(&hc->in);
@@ -518,13 +554,22 @@ void http_conn_adopt(struct http_server *s, struct http_parcel *p, unsigned refu
         process(hc);
 }
 
-void http_conn_open(struct http_server *s, int fd, bool surplus)
+void http_conn_give_way(struct http_conn *hc)
+{
+    LOG_INFO(NULL, "http.gave_way", "peer=%s", conn_peer(hc->conn));
+    http_wait_end(hc);
+    hc->phase = hc->exchange ? hc->phase : HTTP_ENDING;
+    conn_close(hc->conn);
+}
+
+void http_conn_open(struct http_server *s, int fd, const struct address *peer, bool surplus)
 {
     struct http_conn *hc = mem_zalloc(sizeof(*hc));
     hc->server = s;
     hc->loop = s->loop;
     hc->surplus = surplus;
     hc->fresh = true;
+    hc->trusted = peer && address_set_has(&s->trusted, peer);
     enum err err = conn_accept(s->loop, fd, s->tls, 0, &conn_handlers, hc, &hc->conn);
     if (err != OK) {
         LOG_ERROR(NULL, "http.accept", "err=%s", err_name(err));
@@ -533,4 +578,6 @@ void http_conn_open(struct http_server *s, int fd, bool surplus)
     }
     buf_init(&hc->in, HTTP_HEAD_BYTES_MAX + LOOP_READ_BYTES);
     enter(hc);
+    if (peer && !surplus && !hc->trusted)
+        http_wait_count(hc, peer);
 }

@@ -31,6 +31,41 @@ void http_exchange_free(struct http_exchange *ex)
     mem_free(ex);
 }
 
+/* One entry of X-Forwarded-For, the one before the last that was taken. False: there is none. */
+static bool take_last(struct str *list, struct str *entry)
+{
+    if (!list->p)
+        return false;
+    size_t at = list->len;
+    while (at > 0 && list->p[at - 1] != ',')
+        at--;
+    *entry = str_trim(str_slice(*list, at, list->len));
+    *list = at ? str_slice(*list, 0, at - 1) : STR_NONE;
+    return true;
+}
+
+void http_exchange_name_client(struct http_exchange *ex)
+{
+    struct http_server *s = ex->hc->server;
+    struct str entry;
+    if (!ex->hc->trusted)
+        return;
+    for (size_t i = ex->head.count; i-- > 0;) {
+        if (!str_eq_nocase(ex->head.fields[i].name, STR("x-forwarded-for")))
+            continue;
+        struct str list = ex->head.fields[i].value;
+        while (take_last(&list, &entry)) {
+            struct address a;
+            ex->named = address_parse(entry, &a);
+            if (!ex->named) /* whoever is behind that one is unknown */
+                return;
+            (void)str_copy(ex->peer, sizeof(ex->peer), entry);
+            if (!address_set_has(&s->trusted, &a))
+                return;
+        }
+    }
+}
+
 static void say_gone(void *ctx)
 {
     struct http_exchange *ex = ctx;
@@ -93,6 +128,13 @@ struct str http_body(const struct http_exchange *ex)
 const char *http_peer(const struct http_exchange *ex)
 {
     return ex->peer;
+}
+
+bool http_peer_is_client(const struct http_exchange *ex)
+{
+    const struct http_head *h = &ex->head;
+    return ex->named || !(http_head_count(h, STR("x-forwarded-for")) ||
+                          http_head_count(h, STR("forwarded")) || http_head_count(h, STR("via")));
 }
 
 struct loop *http_loop(const struct http_exchange *ex)

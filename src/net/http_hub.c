@@ -33,7 +33,7 @@ struct http_hub {
     void *pick_ctx;
     char successor[OWNER_INSTANCE_CHARS + 1];
     atomic_bool has_successor; /* `successor` is written before it and not again */
-    _Atomic uint64_t moved, passed, refused;
+    _Atomic uint64_t moved, passed, refused, turned[HTTP_TURNED_COUNT];
     atomic_size_t relayed;
 };
 
@@ -183,10 +183,19 @@ void http_hub_relay(struct http_hub *hub, struct http_server *from, struct http_
     atomic_fetch_add(&hub->relayed, 1);
 }
 
+void http_hub_turned(struct http_hub *hub, enum http_turned how)
+{
+    if (hub)
+        atomic_fetch_add(&hub->turned[how], 1);
+}
+
 void http_hub_counters(const struct http_hub *hub, struct http_hub_counters *out)
 {
     *out = (struct http_hub_counters){.moved = atomic_load(&hub->moved),
                                       .passed = atomic_load(&hub->passed),
                                       .relayed = atomic_load(&hub->relayed),
-                                      .refused = atomic_load(&hub->refused)};
+                                      .refused = atomic_load(&hub->refused),
+                                      .crowded = atomic_load(&hub->turned[HTTP_CROWDED]),
+                                      .gave_way = atomic_load(&hub->turned[HTTP_GAVE_WAY]),
+                                      .full = atomic_load(&hub->turned[HTTP_FULL])};
 }

@@ -35,10 +35,13 @@ void http_hub_set_pick(struct http_hub *hub, http_pick_fn *pick, void *ctx);
 void http_hub_set_successor(struct http_hub *hub, const char *instance);
 
 struct http_hub_counters {
-    uint64_t moved;   /* connections taken to another loop */
-    uint64_t passed;  /* to another process */
-    size_t relayed;   /* TLS connections of other processes' calls, now */
-    uint64_t refused; /* answered 503 because it could not be taken there */
+    uint64_t moved;    /* connections taken to another loop */
+    uint64_t passed;   /* to another process */
+    size_t relayed;    /* TLS connections of other processes' calls, now */
+    uint64_t refused;  /* answered 503 because it could not be taken there */
+    uint64_t crowded;  /* closed when accepted: their address had enough without a request */
+    uint64_t gave_way; /* waited longest when a server was full */
+    uint64_t full;     /* turned away: every connection was in use */
 };
 /* Any thread. */
 void http_hub_counters(const struct http_hub *hub, struct http_hub_counters *out);

@@ -5,6 +5,7 @@
  *   http_conn.c      one connection: bytes in, requests out, times
  *   http_exchange.c  one request and its answer, as handlers see it
  *   http_router.c    which handler
+ *   http_wait.c      connections without a request: how many, and which gives way
  *   http_hub.c       which loop
  *
  *   Thread   the loop's.
@@ -15,6 +16,7 @@
 #include <arpa/inet.h>
 
 #include "base/buf.h"
+#include "net/address.h"
 #include "net/conn_move.h"
 #include "net/http.h"
 #include "net/http_chunk.h"
@@ -41,10 +43,24 @@ enum http_phase {
     HTTP_ENDING,  /* the last answer is on its way; input is thrown away */
 };
 
+struct http_site; /* an address and its connections without a whole request */
+
+struct http_queue {
+    struct http_conn *oldest, *newest;
+};
+
+struct http_wait {
+    struct http_queue queues[2]; /* [1]: of trusted proxies */
+    struct http_site *buckets[HTTP_SITE_BUCKETS];
+    uint64_t seed;
+};
+
 struct http_conn {
     struct http_server *server;
     struct http_conn *prev, *next;
-    struct conn *conn; /* NULL once gone or handed over */
+    struct http_conn *older, *newer; /* among those that wait */
+    struct http_site *site;          /* where it is counted, or NULL */
+    struct conn *conn;               /* NULL once gone or handed over */
     struct loop *loop;
     struct loop_timer *timer;
     enum http_phase phase;
@@ -55,6 +71,8 @@ struct http_conn {
     bool keep_alive;   /* after the answer to the current request */
     bool processing;   /* http_conn_process is on the stack */
     bool scheduled;    /* http_conn_process is deferred */
+    bool waiting;      /* between requests or within one: it may have to give way */
+    bool trusted;      /* the peer is one of the trusted proxies */
     bool moved;        /* it was brought here for the request that comes first */
     size_t out_seen;   /* output queued when the idle timer was last set */
 
@@ -69,8 +87,9 @@ struct http_conn {
 struct http_exchange {
     struct http_conn *hc; /* NULL: the peer is gone */
     struct loop *loop;
-    char peer[INET6_ADDRSTRLEN];
-    char *text; /* what `head` points into */
+    char peer[INET6_ADDRSTRLEN]; /* the client, see http_peer */
+    bool named;                  /* ... as a trusted proxy named it */
+    char *text;                  /* what `head` points into */
     size_t text_len;
     struct http_head head;
     struct buf body;
@@ -86,7 +105,9 @@ struct http_server {
     const struct http_router *router;
     struct tls_server *tls;
     struct http_hub *hub; /* may be NULL */
-    size_t connections_max;
+    size_t connections_max, peer_max;
+    struct address_set trusted;
+    struct http_wait wait;
     uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms;
     uint16_t port;
     int fd;
@@ -118,8 +139,10 @@ struct http_answer {
     struct str body;
 };
 
-/* Takes `fd` over and serves it. */
-void http_conn_open(struct http_server *s, int fd, bool surplus);
+/* Takes `fd` over and serves it. `peer` NULL = it has no IP address. */
+void http_conn_open(struct http_server *s, int fd, const struct address *peer, bool surplus);
+/* Makes room: closes it without a word. Gone from those that wait at once, counted until it is. */
+void http_conn_give_way(struct http_conn *hc);
 /* Serves a connection that comes from another loop; with `refusal` it is told that status instead.
  * Uses up and frees the parcel. Such a connection was counted against connections_max where it came
  * in, so that is not asked again. */
@@ -141,6 +164,8 @@ const char *http_reason(unsigned status);
 
 struct http_exchange *http_exchange_new(struct http_conn *hc, struct str text);
 void http_exchange_free(struct http_exchange *ex);
+/* The head is parsed: behind a trusted proxy, finds out who the client is. */
+void http_exchange_name_client(struct http_exchange *ex);
 /* The peer is gone while the handler had the exchange. */
 void http_exchange_gone(struct http_exchange *ex);
 
@@ -148,6 +173,22 @@ void http_exchange_gone(struct http_exchange *ex);
 
 /* A connection has left the server's list. */
 void http_server_released(struct http_server *s);
+
+/* -- http_wait.c: all idempotent -- */
+
+/* The connection waits for its peer from now on: it is the newest of those. */
+void http_wait_begin(struct http_conn *hc);
+/* It does not any more, and is not counted. */
+void http_wait_end(struct http_conn *hc);
+/* Its request has begun and is not whole; counts it for `peer`, and for that one only. */
+void http_wait_count(struct http_conn *hc, const struct address *peer);
+void http_wait_uncount(struct http_conn *hc);
+/* Whether `peer` has as many of those as it may. */
+bool http_wait_crowded(struct http_server *s, const struct address *peer);
+/* The one to give way; those of trusted proxies last. NULL = every connection is in use. */
+struct http_conn *http_wait_oldest(const struct http_server *s);
+/* ASSERTs that nothing is left. */
+void http_wait_check(const struct http_server *s);
 
 /* -- http_hub.c -- */
 
@@ -159,6 +200,10 @@ enum http_passed {
 /* Gives a connection to another process. Called on `from`'s loop. */
 typedef enum http_passed http_pass_fn(void *ctx, struct http_server *from, const struct owner *to,
                                       struct http_parcel *p);
+
+/* Counts for the hub's counters. `hub` may be NULL. */
+enum http_turned { HTTP_CROWDED, HTTP_GAVE_WAY, HTTP_FULL, HTTP_TURNED_COUNT };
+void http_hub_turned(struct http_hub *hub, enum http_turned how);
 
 void http_hub_join(struct http_hub *hub, struct http_server *s);
 /* Ends the relays of that loop. */

@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,6 +31,43 @@ static void pause_accepting(struct http_server *s, int code)
     loop_timer_set(s->pause, HTTP_ACCEPT_PAUSE_MS);
 }
 
+/* One that waits for its peer makes room for one that may have something to say. */
+static bool make_room(struct http_server *s)
+{
+    if (s->count < s->connections_max)
+        return true;
+    struct http_conn *oldest = http_wait_oldest(s);
+    if (oldest) {
+        http_conn_give_way(oldest);
+        http_hub_turned(s->hub, HTTP_GAVE_WAY);
+    }
+    return oldest != NULL;
+}
+
+static void admit(struct http_server *s, int fd, const struct sockaddr_storage *from)
+{
+    struct address peer;
+    bool known = address_from((const struct sockaddr *)from, &peer);
+    if (known && !address_set_has(&s->trusted, &peer) && http_wait_crowded(s, &peer)) {
+        char text[INET6_ADDRSTRLEN];
+        http_hub_turned(s->hub, HTTP_CROWDED);
+        address_print(&peer, text);
+        LOG_WARN(NULL, "http.crowded", "peer=%s connections=%zu next=\"closed\"", text,
+                 s->peer_max);
+        close(fd);
+        return;
+    }
+    bool room = make_room(s);
+    if (!room)
+        http_hub_turned(s->hub, HTTP_FULL);
+    if (!room && s->count >= s->connections_max + HTTP_REJECTS_MAX) {
+        LOG_WARN(NULL, "http.full", "connections=%zu", s->count);
+        close(fd);
+        return;
+    }
+    http_conn_open(s, fd, known ? &peer : NULL, !room);
+}
+
 static void on_listener(uv_poll_t *handle, int status, int events)
 {
     struct http_server *s = handle->data;
@@ -39,8 +77,11 @@ static void on_listener(uv_poll_t *handle, int status, int events)
         return;
     }
     for (unsigned i = 0; i < HTTP_ACCEPTS_PER_EVENT; i++) {
-        int fd = FAULT_CALL("http.accept", EMFILE,
-                            accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        struct sockaddr_storage from = {0};
+        socklen_t len = sizeof(from);
+        int fd = FAULT_CALL(
+            "http.accept", EMFILE,
+            accept4(s->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
             pause_accepting(s, errno);
             return;
@@ -49,12 +90,7 @@ static void on_listener(uv_poll_t *handle, int status, int events)
             return;
         if (fd < 0) /* that peer is gone already; the next may be there */
             continue;
-        if (s->count >= s->connections_max + HTTP_REJECTS_MAX) {
-            LOG_WARN(NULL, "http.full", "connections=%zu", s->count);
-            close(fd);
-            continue;
-        }
-        http_conn_open(s, fd, s->count >= s->connections_max);
+        admit(s, fd, &from);
     }
 }
 
@@ -94,6 +130,24 @@ static bool in_use(const struct sockaddr *address, socklen_t len)
     bool used = bind(fd, address, len) != 0 && errno == EADDRINUSE;
     close(fd);
     return used;
+}
+
+/* Peers that vanish without a word. Set on the listener: Linux gives every accepted socket the same
+ * options, which saves five system calls for each. */
+static void set_keepalive(int fd)
+{
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, CONN_KEEPALIVE_IDLE_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, CONN_KEEPALIVE_INTERVAL_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, CONN_KEEPALIVE_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, CONN_UNACKED_MS},
+    };
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+        setsockopt(fd, options[i].level, options[i].name, &options[i].value,
+                   sizeof(options[i].value));
 }
 
 /* A listening socket, or -1 with errno. */
@@ -139,6 +193,11 @@ enum err http_server_open(struct http_server **out, struct loop *l,
     socklen_t len = 0;
     if (!parse_address(opts->host, opts->port, &address, &len))
         return err_explain(detail, ERR_INVALID, "\"%s\" is no address to listen on.", opts->host);
+    const char *proxies = opts->trusted_proxies ? opts->trusted_proxies : "";
+    struct address_set trusted;
+    if (!address_set_parse(str_of(proxies), &trusted))
+        return err_explain(detail, ERR_INVALID,
+                           "trusted_proxies: \"%s\" is no list of addresses and blocks.", proxies);
     int fd = opts->listener;
     if (fd <= 0)
         fd = open_listener((const struct sockaddr *)&address, len, opts->shared);
@@ -153,10 +212,14 @@ enum err http_server_open(struct http_server **out, struct loop *l,
         return err_explain(detail, ERR_IO, "Cannot watch the listening socket: %s.",
                            uv_strerror(rc));
     }
+    set_keepalive(fd);
     s->loop = l;
     s->router = opts->router;
     s->tls = opts->tls;
     s->connections_max = opts->connections_max ? opts->connections_max : HTTP_CONNECTIONS_MAX;
+    s->peer_max = opts->peer_max ? opts->peer_max : HTTP_CONNECTIONS_PER_PEER;
+    s->trusted = trusted;
+    rng_fill(loop_rng(l), &s->wait.seed, sizeof(s->wait.seed));
     s->head_timeout_ms = opts->head_timeout_ms ? opts->head_timeout_ms : HTTP_HEAD_TIMEOUT_MS;
     s->body_timeout_ms = opts->body_timeout_ms ? opts->body_timeout_ms : HTTP_BODY_TIMEOUT_MS;
     s->idle_timeout_ms = opts->idle_timeout_ms ? opts->idle_timeout_ms : HTTP_IDLE_TIMEOUT_MS;
@@ -187,6 +250,7 @@ static void end(void *ctx)
     struct http_server *s = ctx;
     if (s->on_closed)
         s->on_closed(s->on_closed_ctx);
+    http_wait_check(s);
     mem_free(s);
 }
 

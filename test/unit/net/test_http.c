@@ -211,22 +211,6 @@ TEST(slow_heads_and_bodies_are_told_and_idle_connections_closed)
     CHECK(teardown());
 }
 
-TEST(one_connection_too_many_is_told_so)
-{
-    struct client first, second;
-    CHECK(setup((struct http_server_opts){.connections_max = 1}));
-    CHECK(client_start(&first, STR("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"), 0, "hello"));
-    CHECK(net_test_run(t.loop));
-    CHECK_INT(503, status_of(ask(&second, "")));
-    client_end(&second);
-    client_end(&first);
-    while (http_server_connections(t.server))
-        uv_run(loop_uv(t.loop), UV_RUN_ONCE);
-    CHECK_INT(200, status_of(ask(&second, "GET /hello HTTP/1.0\r\n\r\n")));
-    client_end(&second);
-    CHECK(teardown());
-}
-
 TEST(running_out_of_descriptors_is_survived)
 {
     struct client c;
