@@ -6,6 +6,7 @@
 
 #include "app/commands.h"
 #include "app/config.h"
+#include "app/detach.h"
 #include "app/engines.h"
 #include "app/wiring.h"
 #include "base/log.h"
@@ -16,7 +17,7 @@ static const char USAGE[] =
     "as it happens. All settings: docs/config.md, or callee serve --dump-config.\n";
 
 struct serve_flags {
-    bool show_calls;
+    bool show_calls, detach;
     const char *demo_dir;
 };
 
@@ -90,6 +91,12 @@ static void say_what_it_can(const struct app_config *c)
                "fall-back; set OPENAI_API_KEY for a real phone line.\n");
 }
 
+static void on_ready(void *ctx)
+{
+    const int *fd = ctx;
+    detach_done(*fd);
+}
+
 int cmd_serve(int argc, char **argv)
 {
     struct serve_flags flags = {0};
@@ -98,6 +105,10 @@ int cmd_serve(int argc, char **argv)
          .type = FLAG_SWITCH,
          .offset = offsetof(struct serve_flags, show_calls),
          .help = "print every conversation as it happens"},
+        {.name = "detach",
+         .type = FLAG_SWITCH,
+         .offset = offsetof(struct serve_flags, detach),
+         .help = "go on in the background once it listens"},
         {.name = "demo-dir",
          .type = FLAG_TEXT,
          .offset = offsetof(struct serve_flags, demo_dir),
@@ -114,12 +125,20 @@ int cmd_serve(int argc, char **argv)
     int code = config_start(&config, &args);
     if (code >= 0)
         return code;
+    int waiting = -1;
+    code = flags.detach ? detach_fork(&waiting) : -1;
+    if (code >= 0) {
+        config_fini(&config);
+        return code;
+    }
     enum log_level level;
     if (log_level_find(config.log_level, &level))
         log_set_level(level);
     umask(077); /* what callers said is nobody else's on this machine */
     struct server_opts opts = {.config = &config,
                                .observer = flags.show_calls ? &observer : NULL,
+                               .on_ready = flags.detach ? on_ready : NULL,
+                               .on_ready_ctx = &waiting,
                                .demo_dir = find_demo(flags.demo_dir)};
     struct err_detail why = {""};
     struct server *server;

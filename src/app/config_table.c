@@ -93,8 +93,8 @@ const struct config_row config_rows[] = {
           "Take the place of the server that uses the same data folder: it gives its listening "
           "sockets, finishes its calls and ends."),
     MS_(SERVER, "drain_limit", drain_limit_ms, 0, 4 * HOUR_MS, "30m",
-        "After SIGTERM, or when another server has taken over: how long running calls may go on "
-        "before they are told goodbye."),
+        "How long running calls may go on after SIGTERM, before they are told goodbye; or when "
+        "another server has taken over, before they go on there."),
     TEXT_(SERVER, "drain_forward_number", NULL, drain_forward_number, "",
           "Where new calls are forwarded after SIGTERM while nobody has taken over; empty: they "
           "are told busy_words."),

@@ -39,6 +39,8 @@ static void look(void *ctx)
     }
     if (!d->parting && now - d->began_us > limit_us) {
         d->parting = true;
+        if (d->opts.on_limit(d->opts.ctx))
+            return;
         LOG_WARN(NULL, "server.drain_limit", "calls=%zu next=\"told goodbye\"", calls.calls_live);
         host_goodbye(d->opts.host);
     }

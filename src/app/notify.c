@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +32,7 @@ struct notify {
     struct sockaddr_un address;
     socklen_t address_len;
     int64_t watchdog_us;
+    atomic_bool silent;
     struct notify_watch watches[LOOP_COUNT_MAX];
     atomic_uint said[LOOP_COUNT_MAX]; /* turns of each when "WATCHDOG=1" was last sent */
     atomic_flag asking;
@@ -97,6 +99,8 @@ static enum err send_lines(struct notify *n, const char *lines, int flags)
 {
     size_t len = strlen(lines);
     ASSERT(len > 0 && len <= NOTIFY_BYTES_MAX);
+    if (atomic_load(&n->silent))
+        return OK;
     ssize_t sent = sendto(n->fd, lines, len, flags | MSG_NOSIGNAL,
                           (const struct sockaddr *)(const void *)&n->address, n->address_len);
     return sent == (ssize_t)len ? OK : ERR_IO;
@@ -105,6 +109,26 @@ static enum err send_lines(struct notify *n, const char *lines, int flags)
 enum err notify_send(struct notify *n, const char *lines)
 {
     return n ? send_lines(n, lines, 0) : OK;
+}
+
+void notify_ready(struct notify *n)
+{
+    char lines[64];
+    snprintf(lines, sizeof(lines), "MAINPID=%ld\nREADY=1", (long)getpid());
+    if (notify_send(n, lines) != OK)
+        LOG_WARN(NULL, "notify.lost", "the supervisor does not know that the server is ready");
+}
+
+void notify_take_over(struct notify *n, int64_t watchdog_us)
+{
+    if (n && watchdog_us > 0)
+        n->watchdog_us = watchdog_us;
+}
+
+void notify_silence(struct notify *n)
+{
+    if (n)
+        atomic_store(&n->silent, true);
 }
 
 int64_t notify_watchdog_us(const struct notify *n)

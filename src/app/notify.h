@@ -39,6 +39,14 @@ void notify_free(struct notify *n);
  * could not be delivered. */
 enum err notify_send(struct notify *n, const char *lines);
 
+/* Says that this process, which may not be the one that was started, is ready. NULL-safe. */
+void notify_ready(struct notify *n);
+/* The process before us was watched so (0 = it was not; then the environment says): so are we.
+ * Before the first notify_watch. NULL-safe. */
+void notify_take_over(struct notify *n, int64_t watchdog_us);
+/* Another process speaks from now on: nothing is sent any more. NULL-safe. */
+void notify_silence(struct notify *n);
+
 /* Microseconds within which the supervisor wants to hear something; 0 = never. */
 int64_t notify_watchdog_us(const struct notify *n);
 /* Counts the loop among those that must turn. NULL when there is no watchdog. */

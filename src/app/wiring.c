@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "api/api.h"
 #include "app/call_defaults.h"
@@ -13,6 +14,7 @@
 #include "app/engines.h"
 #include "app/notify.h"
 #include "app/retrieval.h"
+#include "app/succession.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -41,6 +43,7 @@ struct lane {
 
 struct server {
     const struct app_config *config;
+    struct server_opts opts;
     struct worker_pool *live, *back;
     struct store *store;
     struct tls_client *tls_client;
@@ -51,33 +54,21 @@ struct server {
     struct engines engines;
     struct host *host;
     struct recovery *recovery;
+    struct succession *succession; /* the processes before us, while we are the newest */
     struct twilio_channel *twilio;
     struct api *api;
     struct certs *certs; /* NULL without TLS */
     struct gate *gate;
-    struct gate_predecessor before; /* without sockets: there is none */
-    struct drain *drain;            /* once it has begun */
-    bool succeeded;                 /* somebody else listens now */
-    struct notify *notify;          /* NULL without a supervisor that listens */
+    struct gate_predecessor before;           /* without sockets: there is none */
+    struct drain *drain;                      /* once it has begun */
+    char successor[OWNER_INSTANCE_CHARS + 1]; /* who listens now; "" = we do */
+    struct notify *notify;                    /* NULL without a supervisor that listens */
     struct lane lanes[LOOP_COUNT_MAX];
     unsigned lane_count;
     uint16_t port;
     int64_t started_us;
     char journal_dir[PATH_BYTES], run_dir[PATH_BYTES], demo_id[64];
 };
-
-/* -- other processes on the same data -- */
-
-static enum err find_predecessor(struct server *s, struct err_detail *detail)
-{
-    snprintf(s->run_dir, sizeof(s->run_dir), "%s/run", s->config->data);
-    if (!gate_ask(s->run_dir, &s->before) || s->before.draining || s->config->takeover)
-        return OK;
-    return err_explain(detail, ERR_IO,
-                       "a server (instance %s) already uses the data folder %s: start with "
-                       "--takeover to take its place without losing a call, or stop it first",
-                       s->before.instance, s->config->data);
-}
 
 /* -- storage -- */
 
@@ -89,7 +80,8 @@ static enum err open_store(struct server *s, struct err_detail *detail)
                            strerror(errno));
     snprintf(path, sizeof(path), "%s/callee.db", s->config->data);
     snprintf(s->journal_dir, sizeof(s->journal_dir), "%s/journals", s->config->data);
-    enum err err = find_predecessor(s, detail);
+    snprintf(s->run_dir, sizeof(s->run_dir), "%s/run", s->config->data);
+    enum err err = succession_find(&s->before, s->run_dir, s->config->takeover, detail);
     if (err != OK)
         return err;
     struct store_opts opts = {.path = path, .pool = s->back};
@@ -217,6 +209,7 @@ enum err server_open(struct server **out, const struct server_opts *opts, struct
 {
     struct server *s = mem_zalloc(sizeof(*s));
     s->config = opts->config;
+    s->opts = *opts;
     s->started_us = clock_mono_us();
     struct rng rng;
     rng_init_system(&rng);
@@ -274,6 +267,8 @@ static void close_gate(struct server *s)
     s->certs = NULL;
     drain_free(s->drain);
     s->drain = NULL;
+    succession_close(s->succession);
+    s->succession = NULL;
 }
 
 static void on_part_closed(void *ctx)
@@ -315,6 +310,17 @@ static void stop_all(void *ctx)
             LOG_ERROR(NULL, "server.not_stopped", "loop=%u; signal again", i);
 }
 
+/* A successor finds what we leave, as after a crash. Everything is on disk but the last moment, and
+ * nothing that is closed politely would leave the calls resumable: so at once. */
+static bool leave_calls(void *ctx)
+{
+    struct server *s = ctx;
+    if (!s->successor[0] || !gate_lives(s->run_dir, s->successor))
+        return false;
+    LOG_INFO(NULL, "server.left", "to=%s", s->successor);
+    _exit(0);
+}
+
 static void start_draining(struct server *s)
 {
     if (s->drain || s->lanes[0].stopping)
@@ -329,11 +335,13 @@ static void start_draining(struct server *s)
                                               .host = s->host,
                                               .hub = s->hub,
                                               .limit_ms = s->config->drain_limit_ms,
+                                              .on_limit = leave_calls,
                                               .on_done = stop_all,
                                               .ctx = s});
 }
 
-/* SIGTERM lets the calls end; SIGINT, or any second signal, ends them. */
+/* SIGTERM lets the calls end; SIGINT, or any second signal, ends them. A process with a successor
+ * is about to end anyway: a supervisor that stops all of ours may say so more than once. */
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = ((struct lane *)handle->data)->server;
@@ -347,16 +355,19 @@ static void on_signal(uv_signal_t *handle, int number)
         start_draining(s);
         return;
     }
+    if (number == SIGTERM && s->successor[0])
+        return;
     (void)notify_send(s->notify, "STOPPING=1");
     stop_all(s);
 }
 
-static size_t on_asked(void *ctx, int *fds, size_t max, bool *draining)
+static size_t on_asked(void *ctx, int *fds, size_t max, struct gate_about *about)
 {
     struct server *s = ctx;
     size_t count = 0;
-    *draining = s->drain != NULL;
-    if (s->succeeded || s->lanes[0].stopping)
+    *about = (struct gate_about){.draining = s->drain != NULL,
+                                 .watchdog_us = notify_watchdog_us(s->notify)};
+    if (s->successor[0] || s->lanes[0].stopping)
         return 0;
     for (unsigned i = 0; i < s->lane_count && count < max; i++)
         fds[count++] = http_server_listener(s->lanes[i].http);
@@ -373,9 +384,12 @@ static void stop_listening(void *ctx)
 static void on_successor(void *ctx, const char *instance)
 {
     struct server *s = ctx;
-    if (s->succeeded)
+    if (s->successor[0])
         return;
-    s->succeeded = true;
+    (void)str_copy(s->successor, sizeof(s->successor), str_of(instance));
+    notify_silence(s->notify); /* the supervisor listens to it now */
+    succession_close(s->succession);
+    s->succession = NULL;
     LOG_INFO(NULL, "server.succeeded", "by=%s", instance);
     http_hub_set_successor(s->hub, instance);
     for (unsigned i = 0; i < s->lane_count; i++)
@@ -445,16 +459,29 @@ static void run_lane(void *ctx)
     loop_run(lane->loop);
 }
 
-static void print_ready(const struct server *s)
+static void say_ready(const struct server *s)
 {
     printf("callee %s listens on http%s://%s:%u\n", CALLEE_VERSION, s->tls_server ? "s" : "",
            s->config->listen_host, s->port);
     fflush(stdout);
+    notify_ready(s->notify);
+    LOG_INFO(NULL, "server.ready", "ms=%lld loops=%u instance=%s",
+             (long long)((clock_mono_us() - s->started_us) / 1000), s->lane_count, s->instance);
+    if (s->opts.on_ready)
+        s->opts.on_ready(s->opts.on_ready_ctx);
+}
+
+/* What it did not finish is found as after a crash; mostly there is nothing. */
+static void on_predecessor_gone(void *ctx)
+{
+    struct server *s = ctx;
+    recovery_again(s->recovery);
 }
 
 enum err server_run(struct server *s, struct err_detail *detail)
 {
     enum err err = OK;
+    notify_take_over(s->notify, s->before.about.watchdog_us);
     /* A listening socket that nobody serves would strand its connections: a loop for each. */
     size_t loops = (size_t)s->config->loops;
     if (loops < s->before.fd_count)
@@ -475,12 +502,10 @@ enum err server_run(struct server *s, struct err_detail *detail)
             s->certs =
                 certs_new(s->lanes[0].loop, s->tls_server, s->config->tls_cert, s->config->tls_key);
         watch_signals(&s->lanes[0]);
-        print_ready(s);
-        if (notify_send(s->notify, "READY=1") != OK)
-            LOG_WARN(NULL, "notify.lost", "the supervisor does not know that the server is ready");
-        LOG_INFO(NULL, "server.ready", "ms=%lld loops=%u instance=%s",
-                 (long long)((clock_mono_us() - s->started_us) / 1000), s->lane_count, s->instance);
+        say_ready(s);
     }
+    if (err == OK)
+        s->succession = succession_watch(s->lanes[0].loop, &s->before, on_predecessor_gone, s);
     for (unsigned i = 0; i < s->lane_count && err != OK; i++) /* close what did open */
         loop_defer(s->lanes[i].loop, stop_lane, &s->lanes[i]);
     for (unsigned i = 1; i < s->lane_count; i++)

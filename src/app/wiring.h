@@ -17,6 +17,8 @@ struct server_opts {
     const struct app_config *config;
     const struct host_observer *observer; /* may be NULL */
     void *observer_ctx;
+    loop_fn *on_ready; /* once it listens and the supervisor knows; may be NULL */
+    void *on_ready_ctx;
     const char *demo_dir; /* where the demo business's files are; used with config->demo */
 };
 

@@ -19,7 +19,7 @@ enum kind { ASK = '?', GIVEN = '=', SUCCEED = '!', UNDERSTOOD = '.', CONNECTION 
  * size tells another version apart. */
 struct head {
     char kind;
-    bool draining;
+    struct gate_about about;
     char instance[OWNER_INSTANCE_CHARS + 1];
     unsigned loop;
     size_t in_len, out_len;
@@ -134,7 +134,7 @@ static void give_listeners(struct gate *g, int fd)
 {
     struct head h = {.kind = GIVEN};
     int fds[LOOP_COUNT_MAX];
-    size_t count = g->events->on_asked(g->ctx, fds, LOOP_COUNT_MAX, &h.draining);
+    size_t count = g->events->on_asked(g->ctx, fds, LOOP_COUNT_MAX, &h.about);
     if (!send_message(fd, &(struct iovec){&h, sizeof(h)}, 1, fds, count))
         LOG_ERROR(NULL, "gate.not_given", "err=\"%s\"", strerrordesc_np(errno));
 }
@@ -357,12 +357,17 @@ void gate_free(struct gate *g)
 /* -- at the start -- */
 
 /* One question and its answer, with a limit of time. */
-static bool talk(const char *dir, const char *instance, struct head *h, int *fds, size_t *fd_count)
+static bool talk(const char *dir, const char *instance, struct head *h, int *fds, size_t *fd_count,
+                 pid_t *pid)
 {
     struct timeval limit = {.tv_sec = GATE_WAIT_MS / 1000, .tv_usec = GATE_WAIT_MS % 1000 * 1000};
     int fd = knock(dir, instance, 0);
     if (fd < 0)
         return false;
+    struct ucred who = {0};
+    socklen_t len = sizeof(who);
+    (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len); /* of who called listen() */
+    *pid = who.pid;
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     bool ok = send_message(fd, &(struct iovec){h, sizeof(*h)}, 1, NULL, 0) &&
               receive_message(fd, h, sizeof(*h), fds, fd_count) == (ssize_t)sizeof(*h);
@@ -375,27 +380,33 @@ bool gate_ask(const char *dir, struct gate_predecessor *out)
     DIR *d = opendir(dir);
     bool found = false;
     size_t seen = 0;
+    *out = (struct gate_predecessor){.fd_count = 0};
     for (struct dirent *e; d && seen < GATE_PROCESSES_MAX && (e = readdir(d));) {
         struct str name = str_of(e->d_name);
-        struct gate_predecessor one = {.fd_count = 0};
+        char instance[OWNER_INSTANCE_CHARS + 1];
+        int fds[LOOP_COUNT_MAX];
+        size_t fd_count = 0;
+        pid_t pid;
         struct head h = {.kind = ASK};
         seen++;
         if (name.len != OWNER_INSTANCE_CHARS + 5 || !str_ends(name, STR(".sock")))
             continue;
-        (void)str_copy(one.instance, sizeof(one.instance),
-                       str_slice(name, 0, OWNER_INSTANCE_CHARS));
-        if (!talk(dir, one.instance, &h, one.fds, &one.fd_count)) {
+        (void)str_copy(instance, sizeof(instance), str_slice(name, 0, OWNER_INSTANCE_CHARS));
+        if (!talk(dir, instance, &h, fds, &fd_count, &pid)) {
             struct sockaddr_un a;
-            if (errno == ECONNREFUSED && address_of(&a, dir, one.instance))
+            if (errno == ECONNREFUSED && address_of(&a, dir, instance))
                 unlink(a.sun_path);
+            close_all(fds, fd_count);
             continue;
         }
-        one.draining = h.draining;
-        if (one.fd_count == 0)
+        out->pids[out->pid_count++] = pid;
+        if (fd_count == 0)
             continue;
-        if (found)
-            close_all(out->fds, out->fd_count);
-        *out = one;
+        close_all(out->fds, out->fd_count);
+        memcpy(out->fds, fds, sizeof(fds));
+        memcpy(out->instance, instance, sizeof(instance));
+        out->fd_count = fd_count;
+        out->about = h.about;
         found = true;
     }
     if (d)
@@ -403,13 +414,23 @@ bool gate_ask(const char *dir, struct gate_predecessor *out)
     return found;
 }
 
+bool gate_lives(const char *dir, const char *instance)
+{
+    int fd = knock(dir, instance, SOCK_NONBLOCK);
+    bool lives = fd >= 0 || errno == EAGAIN; /* its backlog is full */
+    if (fd >= 0)
+        close(fd);
+    return lives;
+}
+
 enum err gate_succeed(const char *dir, const char *predecessor, const char *instance)
 {
     struct head h = {.kind = SUCCEED};
     int fds[LOOP_COUNT_MAX];
     size_t fd_count = 0;
+    pid_t pid;
     (void)str_copy(h.instance, sizeof(h.instance), str_of(instance));
-    bool ok = talk(dir, predecessor, &h, fds, &fd_count) && h.kind == UNDERSTOOD;
+    bool ok = talk(dir, predecessor, &h, fds, &fd_count, &pid) && h.kind == UNDERSTOOD;
     close_all(fds, fd_count);
     return ok ? OK : ERR_IO;
 }

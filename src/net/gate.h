@@ -18,6 +18,8 @@
 #define NET_GATE_H
 
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 #include "base/limits.h"
 #include "net/http_hub.h"
@@ -25,10 +27,16 @@
 
 struct gate;
 
+/* What a process says of itself to who asks for its sockets. */
+struct gate_about {
+    bool draining;       /* it serves no new calls any more */
+    int64_t watchdog_us; /* what its supervisor demands; 0 = nothing */
+};
+
 struct gate_events {
     /* A successor asks for the listening sockets: writes at most `max` and returns how many; they
-     * stay ours. *draining: whether we serve no new calls any more. */
-    size_t (*on_asked)(void *ctx, int *fds, size_t max, bool *draining);
+     * stay ours. */
+    size_t (*on_asked)(void *ctx, int *fds, size_t max, struct gate_about *about);
     /* The successor listens now. */
     void (*on_successor)(void *ctx, const char *instance);
 };
@@ -43,11 +51,16 @@ void gate_close(struct gate *g);
 /* After the loops are closed. NULL-safe. */
 void gate_free(struct gate *g);
 
+/* Whether a process of that instance listens on its gate now. */
+bool gate_lives(const char *dir, const char *instance);
+
 struct gate_predecessor {
     char instance[OWNER_INSTANCE_CHARS + 1];
-    bool draining;
+    struct gate_about about;
     int fds[LOOP_COUNT_MAX]; /* ours to close */
     size_t fd_count;
+    pid_t pids[GATE_PROCESSES_MAX]; /* of every process that serves the folder, also without one */
+    size_t pid_count;               /* that has sockets to give */
 };
 /* Looks for a process that serves `dir` and has listening sockets to give; false = there is none.
  * Sockets of dead processes are removed. */

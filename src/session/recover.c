@@ -20,10 +20,14 @@ struct recovery {
     struct store *store;
     char journal_dir[RECOVER_PATH_BYTES];
     char boot[CLOCK_BOOT_ID_BYTES];
-    int64_t start_us, start_wall_ms;
+    int64_t start_us;      /* of the round */
+    int64_t start_wall_ms; /* of the first: later calls are this process's */
     struct past *past;
     size_t revived, closed;
     pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t woken;
+    unsigned rounds; /* still to do; under the lock */
     _Atomic bool stop;
 };
 
@@ -260,16 +264,17 @@ static int64_t since_ms(const struct recovery *r)
     return (clock_mono_us() - r->start_us) / 1000;
 }
 
-static void *run(void *ctx)
+static void recover(struct recovery *r)
 {
-    struct recovery *r = ctx;
     struct err_detail why;
+    r->start_us = clock_mono_us();
+    r->revived = r->closed = 0;
     if (past_open(&r->past, r->journal_dir, false, &why) != OK) {
         LOG_ERROR(NULL, "recover.unreadable", "why=\"%s\" next=\"tried at the next start\"",
                   why.text);
         r->past = NULL;
         host_recovery_ends(r->host);
-        return NULL;
+        return;
     }
     find_waiting(r);
     host_recovery_ends(r->host);
@@ -280,6 +285,24 @@ static void *run(void *ctx)
     if (r->revived || r->closed)
         LOG_INFO(NULL, "server.recovered", "calls=%zu resumable=%zu ms=%lld all_ms=%lld",
                  r->revived + r->closed, r->revived, (long long)revived_ms, (long long)since_ms(r));
+}
+
+static void *run(void *ctx)
+{
+    struct recovery *r = ctx;
+    pthread_mutex_lock(&r->lock);
+    while (!atomic_load(&r->stop)) {
+        if (r->rounds == 0) {
+            pthread_cond_wait(&r->woken, &r->lock);
+            continue;
+        }
+        r->rounds = 0;
+        pthread_mutex_unlock(&r->lock);
+        host_recovery_begins(r->host);
+        recover(r);
+        pthread_mutex_lock(&r->lock);
+    }
+    pthread_mutex_unlock(&r->lock);
     return NULL;
 }
 
@@ -287,8 +310,10 @@ enum err recovery_start(struct recovery **out, struct host *h, struct store *sto
                         const char *journal_dir, struct err_detail *detail)
 {
     struct recovery *r = mem_zalloc(sizeof(*r));
-    *r = (struct recovery){
-        .host = h, .store = store, .start_us = clock_mono_us(), .start_wall_ms = clock_wall_ms()};
+    *r =
+        (struct recovery){.host = h, .store = store, .start_wall_ms = clock_wall_ms(), .rounds = 1};
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->woken, NULL);
     clock_boot_id(r->boot);
     snprintf(r->journal_dir, sizeof(r->journal_dir), "%s", journal_dir);
     host_recovery_begins(h);
@@ -300,11 +325,25 @@ enum err recovery_start(struct recovery **out, struct host *h, struct store *sto
     return OK;
 }
 
+void recovery_again(struct recovery *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->rounds++;
+    host_recovery_begins(r->host); /* who asks from now on waits for it */
+    pthread_cond_signal(&r->woken);
+    pthread_mutex_unlock(&r->lock);
+}
+
 void recovery_stop(struct recovery *r)
 {
     if (!r)
         return;
+    pthread_mutex_lock(&r->lock);
     atomic_store(&r->stop, true);
+    pthread_cond_signal(&r->woken);
+    pthread_mutex_unlock(&r->lock);
     pthread_join(r->thread, NULL);
+    pthread_cond_destroy(&r->woken);
+    pthread_mutex_destroy(&r->lock);
     mem_free(r);
 }

@@ -27,6 +27,8 @@ struct recovery;
  * cannot be read or written is logged and stays for the next start. */
 enum err recovery_start(struct recovery **out, struct host *h, struct store *store,
                         const char *journal_dir, struct err_detail *detail) MUST_CHECK;
+/* Another process has ended: what it left is recovered too. Returns at once. The main thread. */
+void recovery_again(struct recovery *r);
 /* Lets the call at hand be finished, leaves the rest for the next start. NULL-safe. */
 void recovery_stop(struct recovery *r);
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The Debian package from installation to purge on a Debian 12 of its own with a real systemd:
-# installed with apt, started by its unit, a call answered, upgraded with a call in progress, killed,
-# hung, removed, purged. Needs root, build/release and what `scripts/setup.sh deb` installs. A minute and
-# a half; the base system is kept in $CALLEE_DEB_TEST for the next time.
+# installed with apt, started by its unit, a call answered, upgraded, reloaded and stopped with calls in
+# progress that must not notice, killed, hung, removed, purged. Needs root, build/release and what
+# `scripts/setup.sh deb` installs. Four minutes; the base system is kept in $CALLEE_DEB_TEST for the next time.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -39,6 +39,7 @@ until_ok() { # seconds, what, command...
     done
 }
 answers() { outside curl -fs -m 2 http://127.0.0.1:8080/api/health; }
+running() { inside test -e "/proc/$1"; }
 live_is() { outside curl -fs -m 2 http://127.0.0.1:8080/metrics | grep -q "^callee_calls_live $1\$"; }
 call() {
     outside env TWILIO_AUTH_TOKEN=$token build/release/callee dial --url http://127.0.0.1:8080 \
@@ -126,7 +127,7 @@ say "answers $(($(date +%s%3N) - began)) ms after the kill"
 say "upgrade with a call in progress"
 before=$(inside systemctl show callee -p MainPID --value)
 call --say "What are your opening hours on Saturday?" --pause 6000 --say "Do you repair boots?" \
-    >"$work/call2.log" 2>&1 &
+    --pause 4000 --say "What is your return policy?" >"$work/call2.log" 2>&1 &
 dial=$!
 until_ok 10 "the call did not begin" live_is 1
 inside apt-get install -y -qq /second.deb >"$work/apt2.log" 2>&1 || { cat "$work/apt2.log"; fail upgrade; }
@@ -134,13 +135,54 @@ until_ok 90 "the new version was not started" changed
 until_ok 20 "the new version does not answer" answers
 [ "$(inside dpkg-query -W -f '${Version}' callee)" = "$(dpkg-deb -f "$second" Version)" ] || fail "not upgraded"
 grep -q "^twilio_auth_token = $token" "$root/etc/callee/callee.conf" || fail "the settings were lost"
+kill -0 $dial 2>/dev/null || fail "the call was over before the upgrade"
+running "$before" || fail "the old program left its call"
 status=0
 wait $dial || status=$?
 say "the call in progress ended with exit $status: $(tail -1 "$work/call2.log")"
+[ $status = 0 ] && ! grep -q "am here again" "$work/call2.log" ||
+    { cat "$work/call2.log"; fail "the call in progress over the upgrade"; }
+gone() { ! running "$before"; }
+until_ok 10 "the old program stays" gone
+[ "$(inside systemctl is-active callee)" = active ] || fail "not active after the old program's end"
 call --say "What is your return policy?" >"$work/call3.log" 2>&1 ||
     { cat "$work/call3.log"; fail "the call after the upgrade"; }
 tail -1 "$work/call3.log"
 inside runuser -u callee -- callee calls --data /var/lib/callee | tail -5
+
+say "reload with a call in progress; the new process hangs, is killed; wrong settings; stop"
+before=$(inside systemctl show callee -p MainPID --value)
+call --say "What are your opening hours on Saturday?" --pause 4000 --say "Do you repair boots?" \
+    >"$work/call4.log" 2>&1 &
+dial=$!
+until_ok 10 "the call did not begin" live_is 1
+inside systemctl reload callee || fail reload
+changed || fail "a reload changes the process"
+wait $dial || { cat "$work/call4.log"; fail "the call in progress over the reload"; }
+until_ok 10 "the old process stays" gone
+before=$(inside systemctl show callee -p MainPID --value)
+inside sh -c "kill -STOP $before"
+until_ok 40 "the watchdog did not bite" changed
+until_ok 10 "no answer after the watchdog" answers
+inside systemctl reload callee || fail "the second reload"
+before=$(inside systemctl show callee -p MainPID --value)
+inside sh -c "kill -KILL $before"
+until_ok 10 "killed after a reload: not restarted" changed
+until_ok 10 "no answer after kill -9" answers
+echo "no_such_key = 1" >>"$root/etc/callee/callee.conf"
+before=$(inside systemctl show callee -p MainPID --value)
+inside systemctl reload callee 2>/dev/null && fail "wrong settings are taken"
+sed -i '$d' "$root/etc/callee/callee.conf"
+answers >/dev/null || fail "wrong settings stop the old process"
+changed && fail "another process with wrong settings"
+call --say "What are your opening hours on Saturday?" --pause 4000 --say "Do you repair boots?" \
+    >"$work/call5.log" 2>&1 &
+dial=$!
+until_ok 10 "the call did not begin" live_is 1
+inside systemctl stop callee || fail stop
+wait $dial || { cat "$work/call5.log"; fail "the call in progress at the stop"; }
+inside systemctl start callee || fail start
+until_ok 10 "no answer after the start" answers
 
 say "backup and restore, as docs/operations.md says"
 inside sh -ec 'install -d -o callee -g callee -m 700 /var/backups/callee

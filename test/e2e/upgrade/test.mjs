@@ -166,6 +166,31 @@ async function limit(lab) {
   console.log(`the limit: the last call was told goodbye (${report.heard_ms} ms were heard)`);
 }
 
+/** What a process leaves, at its limit or killed while it drains, goes on in its successor. */
+async function left(lab, killed, tls) {
+  const { provider, args } = await provided(lab);
+  const first = await lab.serve([...args, '--drain-limit', killed ? '1m' : '2s'], { tls });
+  const dialer = lab.start(lab.dialArgs(first, ['--calls', '4', '--spread', '200', ...TALK]));
+  await until('four calls', () => first.log.match(/engine\.ready/g)?.length === 4);
+  const second = await lab.serve([...args, '--takeover'], { tls, data: first.data, port: first.port });
+  if (killed) await first.kill();
+  else assert.equal(await first.exited, 0);
+  if (!killed) assert.match(first.log, /server\.left/);
+  await dialer.exited;
+  for (const r of dialer.json()) {
+    assert.equal(r.trouble, null, `${JSON.stringify(r)}\n${first.log.slice(-1500)}\n${second.log}`);
+    assert.equal(r.resumed, 1, JSON.stringify(r));
+  }
+  const { calls: rows, journals } = await lab.finish(second);
+  assert.equal(rows.length, 4);
+  assert.equal(journals, 4);
+  for (const row of rows) assert.equal(row.status, 'completed', JSON.stringify(row));
+  assert.equal((await provider.figures()).violationCount, 0);
+  const silences = dialer.json().flatMap((r) => r.breaks.map((b) => b.silence_ms));
+  console.log(`${killed ? 'killed while it drained' : 'the limit with a successor'}` +
+    `${tls ? ', TLS' : ''}: four calls went on there; silence at most ${Math.max(...silences)} ms`);
+}
+
 /** The subject that a server shows now. */
 async function subject(server) {
   const socket = connect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false });
@@ -200,6 +225,9 @@ await main(async (lab) => {
   await renewal(lab);
   await drain(lab);
   await limit(lab);
+  await left(lab, false);
+  await left(lab, true);
+  await left(lab, false, lab.certificate());
   await upgrade(lab, 'plain');
   await upgrade(lab, 'TLS', lab.certificate());
 });

@@ -140,6 +140,28 @@ static void on_listen(void *ctx)
         loop_timer_set(l->timer, 2);
 }
 
+TEST(a_successor_speaks_for_itself_and_its_predecessor_is_silent)
+{
+    struct supervisor s;
+    char ready[64];
+    CHECK(supervisor_open(&s));
+    struct notify_env env = {.socket = s.path}; /* nothing is said about a watchdog */
+    struct notify *before = notify_new(&env), *after = notify_new(&env);
+    notify_take_over(after, 0);
+    CHECK_INT(0, (int)notify_watchdog_us(after));
+    notify_take_over(after, 8000);
+    CHECK_INT(8000, (int)notify_watchdog_us(after));
+    notify_ready(after);
+    snprintf(ready, sizeof(ready), "MAINPID=%d\nREADY=1", (int)getpid());
+    CHECK(strcmp(heard(&s, 1000), ready) == 0);
+    notify_silence(before);
+    CHECK_INT(OK, notify_send(before, "STOPPING=1"));
+    CHECK(strcmp(heard(&s, 0), "") == 0);
+    notify_free(before);
+    notify_free(after);
+    supervisor_close(&s);
+}
+
 TEST(the_watchdog_is_fed_only_while_every_loop_turns)
 {
     struct supervisor s;
