@@ -95,10 +95,22 @@ void buf_consume(struct buf *b, size_t len)
     b->len -= len;
 }
 
+/* What is at hand within the bound, as for nearly every piece of a message. */
+static size_t room_of(const struct buf *b)
+{
+    return (b->cap < b->max ? b->cap : b->max) - b->len;
+}
+
 void buf_put(struct buf *b, const void *p, size_t len)
 {
-    if (!b->failed && buf_append(b, p, len) != OK)
-        b->failed = true;
+    if (b->failed)
+        return;
+    if (len == 0 || len > room_of(b)) {
+        b->failed = buf_append(b, p, len) != OK;
+        return;
+    }
+    memcpy(b->p + b->len, p, len);
+    b->len += len;
 }
 
 void buf_put_str(struct buf *b, struct str s)
@@ -108,7 +120,7 @@ void buf_put_str(struct buf *b, struct str s)
 
 void buf_put_byte(struct buf *b, unsigned char c)
 {
-    if (b->len < b->cap && b->len < b->max && !b->failed)
+    if (room_of(b) > 0 && !b->failed)
         b->p[b->len++] = (char)c;
     else
         buf_put(b, &c, 1);

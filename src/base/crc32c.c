@@ -36,6 +36,13 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_sse42(uint32_t crc, con
         x = _mm_crc32_u64(x, v);
     }
     crc = (uint32_t)x;
+    if (len & 4) {
+        uint32_t v;
+        memcpy(&v, in, 4);
+        crc = _mm_crc32_u32(crc, v);
+        in += 4;
+        len -= 4;
+    }
     while (len--)
         crc = _mm_crc32_u8(crc, *in++);
     return ~crc;

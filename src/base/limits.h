@@ -313,7 +313,6 @@
 #define VOICEQ_BYTES_MAX               (8u << 20) /* 17 minutes of speech: no answer is so long */
 #define VOICEQ_BLOCK_BYTES             4000       /* half a second; allocated as it fills */
 #define SESSION_HELD_BYTES_MAX         240000     /* 30 s of the caller while no engine is ready */
-#define SESSION_KEEP_SLACK_BYTES       1600       /* trimmed once this much too many are kept */
 #define SESSION_HELD_PIECE_BYTES       4000  /* held audio goes to the engine in half seconds */
 #define COALESCE_MS_MAX                200   /* of caller silence in one message to the engine */
 #define COALESCE_HANG_MS               200   /* at once, beyond the silence that ends a turn */

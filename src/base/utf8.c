@@ -22,22 +22,25 @@ static bool lead(struct utf8_state *s, uint8_t c)
     return true;
 }
 
+static inline uint64_t load8(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
 /* Nearly all text is ASCII: how much of it is surely so, in steps of 32 and 8 bytes. */
-static size_t ascii_len(struct str s)
+static inline size_t ascii_len(const char *p, size_t len)
 {
     const uint64_t top = 0x8080808080808080u;
-    uint64_t v[4];
     size_t i = 0;
-    for (; s.len - i >= sizeof(v); i += sizeof(v)) {
-        memcpy(v, s.p + i, sizeof(v));
-        if ((v[0] | v[1] | v[2] | v[3]) & top)
+    for (; len - i >= 32; i += 32) {
+        const char *at = p + i;
+        if ((load8(at) | load8(at + 8) | load8(at + 16) | load8(at + 24)) & top)
             break;
     }
-    for (; s.len - i >= sizeof(v[0]); i += sizeof(v[0])) {
-        memcpy(v, s.p + i, sizeof(v[0]));
-        if (v[0] & top)
-            break;
-    }
+    while (len - i >= 8 && !(load8(p + i) & top))
+        i += 8;
     return i;
 }
 
@@ -45,7 +48,7 @@ bool utf8_feed(struct utf8_state *s, struct str piece)
 {
     for (size_t i = 0; i < piece.len;) {
         if (s->need == 0) {
-            i += ascii_len(str_slice(piece, i, piece.len));
+            i += ascii_len(piece.p + i, piece.len - i);
             if (i >= piece.len)
                 break;
         }

@@ -67,10 +67,10 @@ static size_t write_frame(struct ws *w, uint8_t *frame, enum ws_op op, struct st
     if (w->client)
         rng_fill(loop_rng(w->loop), mask, sizeof(mask));
     const size_t head = ws_head_write(frame, op, payload.len, w->client ? mask : NULL);
-    if (payload.len)
-        memcpy(frame + head, payload.p, payload.len);
     if (w->client)
-        ws_mask(frame + head, payload.len, mask, 0);
+        ws_mask(frame + head, (const uint8_t *)payload.p, payload.len, mask, 0);
+    else if (payload.len)
+        memcpy(frame + head, payload.p, payload.len);
     return head + payload.len;
 }
 

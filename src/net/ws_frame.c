@@ -52,7 +52,7 @@ size_t ws_close_write(uint8_t out[WS_CONTROL_BYTES_MAX], unsigned code, struct s
     return 2 + len;
 }
 
-void ws_mask(uint8_t *p, size_t len, const uint8_t mask[4], size_t offset)
+void ws_mask(uint8_t *to, const uint8_t *from, size_t len, const uint8_t mask[4], size_t offset)
 {
     uint8_t turned[8];
     for (size_t i = 0; i < 8; i++)
@@ -61,14 +61,22 @@ void ws_mask(uint8_t *p, size_t len, const uint8_t mask[4], size_t offset)
     memcpy(&wide, turned, 8);
 
     size_t i = 0;
+    uint64_t v[4];
+    for (; i + sizeof(v) <= len; i += sizeof(v)) {
+        memcpy(v, from + i, sizeof(v));
+        v[0] ^= wide;
+        v[1] ^= wide;
+        v[2] ^= wide;
+        v[3] ^= wide;
+        memcpy(to + i, v, sizeof(v));
+    }
     for (; i + 8 <= len; i += 8) {
-        uint64_t v;
-        memcpy(&v, p + i, 8);
-        v ^= wide;
-        memcpy(p + i, &v, 8);
+        memcpy(v, from + i, 8);
+        v[0] ^= wide;
+        memcpy(to + i, v, 8);
     }
     for (; i < len; i++)
-        p[i] ^= turned[i & 7];
+        to[i] = from[i] ^ turned[i & 7];
 }
 
 bool ws_code_may_be_sent(unsigned code)
@@ -304,7 +312,7 @@ void ws_decoder_next(struct ws_decoder *d, uint8_t **p, size_t *len, struct ws_i
         *p += n;
         *len -= n;
         if (d->masked)
-            ws_mask(part, n, d->mask, (size_t)d->frame_got);
+            ws_mask(part, part, n, d->mask, (size_t)d->frame_got);
         if (d->op >= 0x8)
             take_control(d, part, n, item);
         else

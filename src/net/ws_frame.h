@@ -48,8 +48,9 @@ size_t ws_head_write(uint8_t out[WS_HEAD_BYTES_MAX], enum ws_op op, size_t len,
 /* The payload of a close frame: the code, then the reason cut at 123 bytes (never inside a
  * character), left out when it is not UTF-8. WS_CODE_NONE writes nothing. Returns its size. */
 size_t ws_close_write(uint8_t out[WS_CONTROL_BYTES_MAX], unsigned code, struct str reason);
-/* Masks or unmasks in place; `offset` is the position of p[0] in the payload. */
-void ws_mask(uint8_t *p, size_t len, const uint8_t mask[4], size_t offset);
+/* Masks or unmasks `len` bytes; `to` may be `from`; `offset` is the position of from[0] in the
+ * payload. */
+void ws_mask(uint8_t *to, const uint8_t *from, size_t len, const uint8_t mask[4], size_t offset);
 /* Codes that a close frame may carry (section 7.4 and the IANA registry). */
 bool ws_code_may_be_sent(unsigned code);
 

@@ -167,7 +167,7 @@ TEST(heads_are_minimal_and_round_trip)
             CHECK_INT(heads[i] + (masked ? 4u : 0u), head);
             memcpy(frame + head, text, sizes[i]);
             if (masked)
-                ws_mask(frame + head, sizes[i], mask, 0);
+                ws_mask(frame + head, frame + head, sizes[i], mask, 0);
 
             struct ws_decoder d;
             struct ws_item item;
@@ -193,10 +193,10 @@ TEST(masking_agrees_with_the_definition_at_every_offset)
 {
     const uint8_t mask[4] = {0x12, 0x34, 0x56, 0x78};
     for (size_t offset = 0; offset < 9; offset++) {
-        for (size_t len = 0; len < 40; len++) {
-            uint8_t p[40] = {0};
-            ws_mask(p, len, mask, offset);
-            for (size_t i = 0; i < 40; i++)
+        for (size_t len = 0; len < 80; len++) {
+            uint8_t p[80] = {0};
+            ws_mask(p, p, len, mask, offset);
+            for (size_t i = 0; i < 80; i++)
                 CHECK_INT(i < len ? mask[(i + offset) % 4] : 0, p[i]);
         }
     }
