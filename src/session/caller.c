@@ -25,80 +25,71 @@ void session_caller_flush(struct session *s)
     coalesce_sent(&s->coalesce);
 }
 
-static void forward(struct session *s, const struct call_input *in)
+/* The bytes of the input's audio, until the next input; NULL if it is not base64 of that length. */
+static const uint8_t *decode(struct session *s, const struct call_input *in)
 {
-    enum coalesce_do what = coalesce_put(&s->coalesce, in->audio, in->audio_len, in->at_us);
-    if (what != COALESCE_WAIT)
-        session_caller_flush(s);
-    if (what == COALESCE_PASS)
-        append_caller(s, in->audio, in->audio_len);
-}
-
-/* The audio of `in` behind what is at hand; false if it is not to be had. */
-static bool put_held(struct session *s, const struct call_input *in)
-{
+    struct buf *to = &s->part->scratch.audio;
     size_t n = 0;
-    uint8_t *to = buf_reserve(&s->held, in->audio_len);
-    if (!to || base64_decode(to, &n, in->audio) != OK)
-        return false;
-    buf_commit(&s->held, n);
-    return true;
-}
-
-static void trim_held(struct session *s, size_t most)
-{
-    if (s->held.len > most)
-        buf_consume(&s->held, s->held.len - most);
-    if (s->held.len == 0)
-        buf_release(&s->held);
-    s->untrimmed = false;
+    buf_reset(to);
+    if (base64_decoded_len(in->audio) != in->audio_len)
+        return NULL;
+    uint8_t *raw = buf_reserve(to, in->audio_len);
+    return raw && base64_decode(raw, &n, in->audio) == OK ? raw : NULL;
 }
 
 static void hold(struct session *s, const struct call_input *in)
 {
-    uint32_t len = in->audio_len;
-    if (s->untrimmed)
-        trim_held(s, s->keep);
-    if (s->held.len + len > SESSION_HELD_BYTES_MAX) { /* the newest words matter most */
-        size_t over = s->held.len + len - SESSION_HELD_BYTES_MAX;
-        over = over < s->held.len ? over : s->held.len;
-        buf_consume(&s->held, over);
-        s->dropped[CALL_DROPPED_TO_ENGINE] += (uint32_t)over;
+    const uint8_t *raw = in->audio_len <= SESSION_HELD_BYTES_MAX ? decode(s, in) : NULL;
+    if (!raw) {
+        s->dropped[CALL_DROPPED_TO_ENGINE] += in->audio_len;
+        return;
     }
-    if (!put_held(s, in))
-        s->dropped[CALL_DROPPED_TO_ENGINE] += len;
+    uint32_t most = SESSION_HELD_BYTES_MAX - in->audio_len; /* the newest words matter most */
+    if (s->held.len > most)
+        s->dropped[CALL_DROPPED_TO_ENGINE] += s->held.len - most;
+    kept_trim(&s->held, most);
+    kept_put(&s->held, raw, in->audio_len);
 }
 
-/* What an engine was given stays at hand as long as a next one may need to hear it. Trimmed now
- * and then only: each time moves what stays. */
-static void keep_forwarded(struct session *s, const struct call_input *in)
+/* What an engine was given stays at hand as long as a next one may need to hear it. */
+static void keep_forwarded(struct session *s, const uint8_t *raw, uint32_t len)
 {
-    if (s->keep == 0)
-        return;
-    (void)put_held(s, in); /* full or not base64: the next engine hears a little less */
-    s->untrimmed = true;
-    if (s->held.len > s->keep + SESSION_KEEP_SLACK_BYTES)
-        trim_held(s, s->keep);
+    if (len < s->keep)
+        kept_trim(&s->held, s->keep - len);
+    kept_put(&s->held, raw, len);
+    kept_trim(&s->held, s->keep);
+}
+
+static void forward(struct session *s, const struct call_input *in)
+{
+    uint32_t len = in->audio_len;
+    const uint8_t *raw = s->keep || s->coalesce.wait_ms ? decode(s, in) : NULL;
+    enum coalesce_do what = coalesce_put(&s->coalesce, raw, len, in->at_us);
+    if (what != COALESCE_WAIT)
+        session_caller_flush(s);
+    if (what == COALESCE_PASS)
+        append_caller(s, in->audio, len);
+    if (s->keep && raw) /* else the next engine hears a little less */
+        keep_forwarded(s, raw, len);
 }
 
 static void keep(struct session *s, const struct call_fx *fx)
 {
     s->keep = fx->len;
-    trim_held(s, fx->offset);
+    kept_trim(&s->held, fx->offset);
 }
 
 static void release_held(struct session *s)
 {
+    uint8_t raw[SESSION_HELD_PIECE_BYTES];
     char text[(SESSION_HELD_PIECE_BYTES + 2) / 3 * 4];
-    if (s->untrimmed)
-        trim_held(s, s->keep);
-    for (size_t at = 0; at < s->held.len; at += SESSION_HELD_PIECE_BYTES) {
-        size_t n = s->held.len - at;
+    for (uint32_t at = 0; at < s->held.len; at += SESSION_HELD_PIECE_BYTES) {
+        uint32_t n = s->held.len - at;
         n = n < SESSION_HELD_PIECE_BYTES ? n : SESSION_HELD_PIECE_BYTES;
-        size_t chars = base64_encode(text, s->held.p + at, n);
-        append_caller(s, str_n(text, chars), (uint32_t)n);
+        kept_read(&s->held, at, raw, n);
+        append_caller(s, str_n(text, base64_encode(text, raw, n)), n);
     }
-    trim_held(s, s->keep);
+    kept_trim(&s->held, s->keep);
 }
 
 void session_caller_perform(struct session *s, const struct call_input *in,
@@ -106,7 +97,6 @@ void session_caller_perform(struct session *s, const struct call_input *in,
 {
     if (fx->type == CALL_FX_ENGINE_APPEND) {
         forward(s, in);
-        keep_forwarded(s, in);
         return;
     }
     if (fx->type == CALL_FX_KEEP) {

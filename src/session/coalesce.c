@@ -1,7 +1,6 @@
 #include "session/coalesce.h"
 
 #include "base/assert.h"
-#include "base/base64.h"
 #include "base/limits.h"
 
 enum { BYTES_PER_MS = 8, THRESHOLD_PERMILLE = 300 }; /* 5 dB: rather sent too early than too late */
@@ -25,19 +24,16 @@ void coalesce_sent(struct coalesce *c)
     c->due_us = 0;
 }
 
-enum coalesce_do coalesce_put(struct coalesce *c, struct str base64, uint32_t len, int64_t now_us)
+enum coalesce_do coalesce_put(struct coalesce *c, const uint8_t *raw, uint32_t len, int64_t now_us)
 {
-    size_t n = 0;
-    if (c->wait_ms == 0 || len != VAD_FRAME_SAMPLES || base64_decoded_len(base64) != len)
+    if (c->wait_ms == 0 || len != VAD_FRAME_SAMPLES || !raw)
         return COALESCE_PASS;
-    uint8_t *to = buf_reserve(&c->waiting, len);
-    if (!to || base64_decode(to, &n, base64) != OK)
-        return COALESCE_PASS;
-    (void)vad_feed_mulaw(&c->vad, to);
+    (void)vad_feed_mulaw(&c->vad, raw);
     c->quiet_ms = vad_voiced(&c->vad) ? 0 : c->quiet_ms + VAD_FRAME_MS;
     if (c->quiet_ms < c->hang_ms)
         return COALESCE_PASS;
-    buf_commit(&c->waiting, n);
+    if (buf_append(&c->waiting, raw, len) != OK)
+        return COALESCE_PASS;
     if (c->due_us == 0)
         c->due_us = now_us + c->wait_ms * 1000;
     bool full = c->waiting.len + VAD_FRAME_SAMPLES > (size_t)c->wait_ms * BYTES_PER_MS;

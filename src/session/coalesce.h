@@ -38,8 +38,9 @@ enum coalesce_do {
 /* `wait_ms` 0 = everything passes. */
 void coalesce_init(struct coalesce *c, uint32_t wait_ms, uint32_t hang_ms);
 void coalesce_fini(struct coalesce *c);
-/* A piece of `len` bytes as base64. Whoever sends what waits calls coalesce_sent. */
-enum coalesce_do coalesce_put(struct coalesce *c, struct str base64, uint32_t len, int64_t now_us);
+/* A piece of `len` bytes; `raw` NULL: it could not be read, and passes. Whoever sends what waits
+ * calls coalesce_sent. */
+enum coalesce_do coalesce_put(struct coalesce *c, const uint8_t *raw, uint32_t len, int64_t now_us);
 void coalesce_sent(struct coalesce *c);
 
 #endif

@@ -49,6 +49,7 @@ struct host_aftermath {
 struct session_scratch {
     struct buf record, lines; /* of the journal */
     struct buf message;       /* to the carrier or the engine */
+    struct buf audio;         /* of the input, as bytes */
     struct call_scratch *call;
     bool busy; /* a step is under way: another must not begin */
 };

@@ -31,6 +31,7 @@ void session_scratch_init(struct session_scratch *x)
     buf_init(&x->record, CALL_EVENT_BYTES_MAX * 16); /* one engine event as it arrived */
     buf_init(&x->lines, CALL_EVENT_BYTES_MAX * 4);
     buf_init(&x->message, CALL_EVENT_BYTES_MAX);
+    buf_init(&x->audio, SESSION_HELD_BYTES_MAX);
     x->call = call_scratch_new();
 }
 
@@ -39,6 +40,7 @@ void session_scratch_fini(struct session_scratch *x)
     buf_fini(&x->record);
     buf_fini(&x->lines);
     buf_fini(&x->message);
+    buf_fini(&x->audio);
     call_scratch_free(x->call);
 }
 
@@ -293,7 +295,6 @@ static struct session *make(struct host_part *part, const struct call_config *co
     struct session *s = mem_zalloc(sizeof(*s));
     *s = (struct session){.part = part, .open = 1, .verdict = CHANNEL_HANGUP};
     arena_init(&s->mem, CALL_ARENA_BYTES_MAX);
-    buf_init(&s->held, SESSION_HELD_BYTES_MAX);
 
     /* The session's own copy of the snapshot, by way of its journal form. */
     struct buf text;
@@ -367,7 +368,7 @@ void session_release(struct session *s)
     call_free(s->call);
     voiceq_clear(&s->voice);
     coalesce_fini(&s->coalesce);
-    buf_fini(&s->held);
+    kept_fini(&s->held);
     arena_fini(&s->mem);
     mem_free(s);
 }

@@ -6,6 +6,7 @@
 
 #include "call/call.h"
 #include "session/coalesce.h"
+#include "session/kept.h"
 #include "session/session.h"
 #include "session/voiceq.h"
 #include "tools/tools.h"
@@ -61,9 +62,8 @@ struct session {
     unsigned open;       /* channel, engines, deferred work, journal copy: frees itself at 0 */
     bool ended;
     bool had_channel;
-    bool untrimmed;  /* what is kept may be more than `keep` by a slack */
-    uint32_t keep;   /* of what is given to an engine, the newest bytes that stay in `held` */
-    struct buf held; /* mu-law of the caller: kept for a next engine, then held for want of one */
+    uint32_t keep;    /* of what is given to an engine, the newest bytes that stay in `held` */
+    struct kept held; /* of the caller: kept for a next engine, then held for want of one */
     struct voiceq voice;
     struct coalesce coalesce;
 
