@@ -125,6 +125,26 @@ enum admitted admission_begin(struct admission *a, struct str business, struct s
     return verdict;
 }
 
+static void spend(struct admission *a, struct entry *b, int64_t nanousd)
+{
+    b->spent_nanousd = spent_today(a, b) + nanousd;
+    b->day = a->day;
+    a->spent_nanousd += nanousd;
+}
+
+void admission_resume(struct admission *a, struct str business, struct str caller,
+                      int64_t spent_nanousd, int64_t wall_ms)
+{
+    uv_mutex_lock(&a->lock);
+    turn_day(a, wall_ms);
+    struct entry *b = entry_of(a, BUSINESS, business);
+    b->calls++;
+    spend(a, b, spent_nanousd);
+    if (caller.len)
+        entry_of(a, CALLER, caller)->calls++;
+    uv_mutex_unlock(&a->lock);
+}
+
 void admission_end(struct admission *a, struct str business, struct str caller)
 {
     uv_mutex_lock(&a->lock);
@@ -145,9 +165,7 @@ bool admission_spend(struct admission *a, struct str business, int64_t nanousd,
     uv_mutex_lock(&a->lock);
     turn_day(a, wall_ms);
     struct entry *b = entry_of(a, BUSINESS, business);
-    b->spent_nanousd = spent_today(a, b) + nanousd;
-    b->day = a->day;
-    a->spent_nanousd += nanousd;
+    spend(a, b, nanousd);
     bool past = reached(a->limit_nanousd, a->spent_nanousd) ||
                 reached(business_day_nanousd, b->spent_nanousd);
     uv_mutex_unlock(&a->lock);

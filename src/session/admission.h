@@ -42,6 +42,10 @@ void admission_free(struct admission *a);                    /* NULL-safe */
 /* A call begins. An empty `caller` (withheld) is not counted for the caller. */
 enum admitted admission_begin(struct admission *a, struct str business, struct str caller,
                               const struct admission_caps *caps, int64_t wall_ms);
+/* The same for a call that was admitted before a restart and goes on: it is not refused now. It has
+ * cost `spent_nanousd`, of which the store does not know yet. */
+void admission_resume(struct admission *a, struct str business, struct str caller,
+                      int64_t spent_nanousd, int64_t wall_ms);
 void admission_end(struct admission *a, struct str business, struct str caller);
 
 /* Money was spent. True if the business or the server is now past its day's limit, so that the call

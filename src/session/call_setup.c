@@ -125,6 +125,11 @@ static struct str counted_from(struct str from)
     return str_slice(from, 0, sizeof(((struct host_entry *)0)->from) - 1);
 }
 
+int64_t host_day_nanousd(const struct host *h, const struct business_config *c)
+{
+    return own_or(c->max_spend_day_microusd, h->env.caps.business_day_nanousd, 1000);
+}
+
 struct str host_admit(struct host_part *part, const struct store_req *business, struct str from,
                       struct admission_caps *caps)
 {
@@ -133,8 +138,7 @@ struct str host_admit(struct host_part *part, const struct store_req *business, 
     *caps = (struct admission_caps){
         .business_calls = own_or(c->max_calls, h->env.caps.business_calls, 1),
         .caller_calls = own_or(c->max_calls_per_caller, h->env.caps.caller_calls, 1),
-        .business_day_nanousd =
-            own_or(c->max_spend_day_microusd, h->env.caps.business_day_nanousd, 1000),
+        .business_day_nanousd = host_day_nanousd(h, c),
     };
     static const char *const why[] = {"", "business_busy", "caller_busy", "spent"};
     enum admitted verdict = admission_begin(h->admission, counted_as(business->business.id),

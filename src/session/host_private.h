@@ -109,6 +109,8 @@ struct host {
     _Atomic uint64_t turns, interruptions, engine_failures, rollovers, dropped_ms;
 };
 
+/* What the business's calls of a day may cost; 0 = no limit. Any thread. */
+int64_t host_day_nanousd(const struct host *h, const struct business_config *c);
 /* The call has cost so much more. True if it should take its leave: the day's money is spent. */
 bool host_spent(struct host_part *part, const struct session *s, int64_t nanousd);
 

@@ -174,6 +174,7 @@ struct revival {
     struct host_revival r;
     struct arena mem;
     struct call_config config;
+    struct admission_caps caps;
     char carrier_id[64];
     enum channel_verdict verdict; /* of one that had ended */
     char number[32];
@@ -186,12 +187,22 @@ static void revival_free(struct revival *v)
 }
 
 /* It was admitted once and is not refused now; it counts against those that come. */
-static void count(struct host_entry *e, const struct call_config *config)
+static void count(struct host_entry *e, const struct revival *v)
 {
-    static const struct admission_caps none;
-    host_entry_count(e, str_of(config->business_id), str_of(config->from), &none);
-    e->counted = admission_begin(e->part->host->admission, str_of(e->business_id), str_of(e->from),
-                                 &none, clock_wall_ms()) == ADMISSION_OK;
+    host_entry_count(e, str_of(v->config.business_id), str_of(v->config.from), &v->caps);
+    admission_resume(e->part->host->admission, str_of(e->business_id), str_of(e->from),
+                     call_cost_nanousd(v->r.call), clock_wall_ms());
+}
+
+/* The limits of its business; none of its own if that is gone. */
+static void read_caps(struct revival *v)
+{
+    struct host *h = v->host;
+    struct store_req *business = store_req_business_by_id(str_of(v->config.business_id));
+    v->caps.business_day_nanousd = store_run(h->env.store, business) == OK
+                                       ? host_day_nanousd(h, &business->config)
+                                       : h->env.caps.business_day_nanousd;
+    store_req_free(business);
 }
 
 static void revive(void *ctx)
@@ -208,7 +219,7 @@ static void revive(void *ctx)
     struct host_entry *e = mem_zalloc(sizeof(*e));
     *e = (struct host_entry){.part = part, .next = part->entries};
     memcpy(e->carrier_id, v->carrier_id, sizeof(e->carrier_id));
-    count(e, &v->config);
+    count(e, v);
     host_count_live(part, 1);
     atomic_fetch_add(&h->calls_total, 1);
     LOG_INFO(v->config.call_id, "call.revived", "lost_ms=%lld",
@@ -230,6 +241,8 @@ void host_revive(struct host *h, const struct host_revival *r)
     arena_init(&v->mem, CALL_ARENA_BYTES_MAX);
     bool good = str_copy(v->carrier_id, sizeof(v->carrier_id), r->carrier_id) &&
                 call_config_read(&v->config, &v->mem, r->config, NULL) == OK;
+    if (good)
+        read_caps(v);
     if (good && post_patiently(v->home, revive, v))
         return;
     LOG_ERROR(NULL, "call.not_revived", "next=\"it is closed at the next start\"");

@@ -332,6 +332,7 @@ struct session *session_revive(struct host_part *part, const struct call_config 
 {
     struct session *s = make(part, config);
     s->call = call;
+    s->charged_nanousd = call_cost_nanousd(call); /* counted by who revives it */
     call_share_scratch(call, part->scratch.call);
     s->had_channel = call_answered(call);
     s->journal = journal_call_resume(part->journal, s->id, before, sequence, lost_us);

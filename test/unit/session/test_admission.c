@@ -62,6 +62,23 @@ TEST(admission_ends_the_day_of_all_when_the_server_has_spent_its_money)
     admission_free(a);
 }
 
+TEST(admission_of_a_call_that_goes_on_counts_what_it_cost_and_refuses_others)
+{
+    struct admission *a = admission_new(0);
+    struct admission_caps caps = {.business_calls = 2, .caller_calls = 1};
+    for (int i = 0; i < 3; i++) /* more than there may be: none of them is new */
+        admission_resume(a, STR("b1"), STR("+1"), USD, DAY);
+    CHECK_INT(ADMISSION_BUSY, admission_begin(a, STR("b1"), STR("+2"), &caps, DAY));
+    CHECK_INT(ADMISSION_TWICE, admission_begin(a, STR("b2"), STR("+1"), &caps, DAY));
+    CHECK(admission_spend(a, STR("b1"), USD, 4 * USD, DAY));
+    for (int i = 0; i < 3; i++)
+        admission_end(a, STR("b1"), STR("+1"));
+    CHECK_INT(ADMISSION_OK, admission_begin(a, STR("b1"), STR("+1"), &caps, DAY));
+    admission_resume(a, STR("b3"), STR(""), 0, DAY); /* withheld: counted for the business alone */
+    admission_end(a, STR("b3"), STR(""));
+    admission_free(a);
+}
+
 TEST(admission_keeps_no_entry_of_callers_who_hung_up)
 {
     struct admission *a = admission_new(0);
