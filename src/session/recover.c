@@ -15,6 +15,15 @@
 
 enum { RECOVER_PATH_BYTES = 4352 };
 
+/* Writes that wait to share a transaction, and the calls that are filed once they are stored. */
+struct batch {
+    struct store_req *reqs[STORE_GROUP_MAX];
+    char ids[STORE_GROUP_MAX][JOURNAL_ID_BYTES_MAX]; /* of whose call */
+    size_t count;
+    struct past_call *calls[STORE_GROUP_MAX];
+    size_t calls_count;
+};
+
 struct recovery {
     struct host *host;
     struct store *store;
@@ -23,6 +32,7 @@ struct recovery {
     int64_t start_us;      /* of the round */
     int64_t start_wall_ms; /* of the first: later calls are this process's */
     struct past *past;
+    struct batch batch;
     size_t revived, closed;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -135,14 +145,41 @@ static void find_waiting(struct recovery *r)
 
 /* -- calls that are over -- */
 
-static bool store(struct recovery *r, struct store_req *req, const char *call_id, const char *what)
+static void flush(struct recovery *r)
 {
-    enum err err = store_run(r->store, req);
-    if (err != OK)
-        LOG_ERROR(call_id, "recover.not_stored", "what=%s err=%s detail=\"%s\"", what,
-                  err_name(err), req->detail.text);
-    store_req_free(req);
-    return err == OK;
+    struct batch *b = &r->batch;
+    store_run_all(r->store, b->reqs, b->count);
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->reqs[i]->err != OK)
+            LOG_ERROR(b->ids[i], "recover.not_stored", "err=%s detail=\"%s\"",
+                      err_name(b->reqs[i]->err), b->reqs[i]->detail.text);
+        store_req_free(b->reqs[i]);
+    }
+    for (size_t i = 0; i < b->calls_count; i++) {
+        struct err_detail why;
+        if (past_file(r->past, b->calls[i], &why) != OK)
+            LOG_ERROR(b->calls[i]->id, "recover.not_filed",
+                      "why=\"%s\" next=\"tried at the next start\"", why.text);
+    }
+    b->count = b->calls_count = 0;
+}
+
+static void store(struct recovery *r, struct store_req *req, const char *call_id)
+{
+    struct batch *b = &r->batch;
+    if (b->count == STORE_GROUP_MAX)
+        flush(r);
+    snprintf(b->ids[b->count], sizeof(b->ids[0]), "%s", call_id);
+    b->reqs[b->count++] = req;
+}
+
+/* When all of it is stored. */
+static void file_then(struct recovery *r, struct past_call *call)
+{
+    struct batch *b = &r->batch;
+    if (b->calls_count == STORE_GROUP_MAX)
+        flush(r);
+    b->calls[b->calls_count++] = call;
 }
 
 /* Ends the call where its record ends and stores every turn; those that are there already are
@@ -155,7 +192,7 @@ static void finish(struct recovery *r, const char *call_id, struct str head, int
     (void)call_step(replay->call, &in); /* no effect on a call whose end was recorded */
     for (const struct call_item *i = call_items(replay->call); i; i = i->next) {
         struct turn_row row = turn_row_of(replay->call, i, call_id);
-        (void)store(r, store_req_turn_put(&row), call_id, "turn");
+        store(r, store_req_turn_put(&row), call_id);
     }
     json_t *json = NULL;
     int64_t ended_at_ms = 0;
@@ -170,7 +207,7 @@ static void finish(struct recovery *r, const char *call_id, struct str head, int
     struct call_row row = end_row_of(replay->call, &stats, call_id, file, ended_at_ms);
     if (stats.end_reason.len == 0)
         row.end_reason = STR("server restarted");
-    (void)store(r, store_req_call_update(&row, CALL_SET_FINISH | CALL_SET_ENGINE), call_id, "call");
+    store(r, store_req_call_update(&row, CALL_SET_FINISH | CALL_SET_ENGINE), call_id);
     r->closed++;
 }
 
@@ -178,7 +215,6 @@ static void close_calls(struct recovery *r)
 {
     for (size_t i = 0; i < past_count(r->past) && !atomic_load(&r->stop); i++) {
         struct past_call *call = past_at(r->past, i);
-        struct err_detail why;
         struct replay replay;
         if (call->alive || call->filed || call->done)
             continue;
@@ -186,10 +222,9 @@ static void close_calls(struct recovery *r)
         if (replay_call(&replay, call))
             finish(r, call->id, call->head, call->last_at_us, &replay);
         replay_fini(&replay);
-        if (past_file(r->past, call, &why) != OK)
-            LOG_ERROR(call->id, "recover.not_filed", "why=\"%s\" next=\"tried at the next start\"",
-                      why.text);
+        file_then(r, call);
     }
+    flush(r);
 }
 
 /* A call whose own journal was finished, but the crash came before the store knew. */
@@ -251,11 +286,12 @@ static void close_rest(struct recovery *r)
                                .status = STR("failed"),
                                .end_reason = STR("server restarted"),
                                .ended_at_ms = at->started_at_ms};
-        (void)store(
-            r, store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON),
-            row.id.p, "call");
+        store(r,
+              store_req_call_update(&row, CALL_SET_STATUS | CALL_SET_ENDED | CALL_SET_END_REASON),
+              row.id.p);
         r->closed++;
     }
+    flush(r);
     store_req_free(open);
 }
 

@@ -370,6 +370,23 @@ enum err store_run(struct store *s, struct store_req *r)
     return r->err;
 }
 
+void store_run_all(struct store *s, struct store_req *const *reqs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        ASSERT(store_core_writes(reqs[i]) && !reqs[i]->finished && !reqs[i]->deliver);
+        enum err e = store_core_queue(s, reqs[i]);
+        if (e == OK)
+            continue;
+        reqs[i]->err = e;
+        reqs[i]->finished = true;
+    }
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < count; i++)
+        while (!reqs[i]->finished)
+            pthread_cond_wait(&s->finished, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+}
+
 size_t store_queued(struct store *s)
 {
     pthread_mutex_lock(&s->lock);

@@ -66,6 +66,9 @@ enum err store_submit(struct store *s, struct loop *loop, struct store_req *r, s
 /* Runs it and waits, for a write until it is committed; returns r->err. The request stays the
  * caller's. */
 enum err store_run(struct store *s, struct store_req *r) MUST_CHECK;
+/* Runs many writes, each as store_run does, and waits for all: they share transactions. Each says
+ * how it went in its `err`; those that fail do not keep back the others. */
+void store_run_all(struct store *s, struct store_req *const *reqs, size_t count);
 /* NULL-safe. */
 void store_req_free(struct store_req *r);
 /* Whether the last transaction failed for the disk's sake. Writes that nobody waits for are kept,

@@ -150,6 +150,26 @@ static size_t hits(struct store *s, const char *word)
     return n;
 }
 
+TEST(many_writes_are_waited_for_together_and_each_has_its_own_answer)
+{
+    struct store *s = fresh();
+    CHECK(s != NULL);
+    struct phone_number known = {STR("+15055550100"), STR("b1"), true};
+    struct phone_number unknown = {STR("+15055550101"), STR("nobody"), true};
+    struct store_req *reqs[] = {store_req_business_put(&pecos), store_req_number_put(&unknown),
+                                store_req_number_put(&known)};
+    store_run_all(s, reqs, 3);
+    CHECK_INT(OK, reqs[0]->err);
+    CHECK_INT(ERR_INVALID, reqs[1]->err);
+    CHECK_INT(OK, reqs[2]->err); /* it sees the business before it */
+    for (size_t i = 0; i < 3; i++)
+        store_req_free(reqs[i]);
+    CHECK_INT(OK, run(s, store_req_business_by_number(STR("+15055550100"))));
+    CHECK_INT(ERR_NOTFOUND, run(s, store_req_business_by_number(STR("+15055550101"))));
+    store_run_all(s, NULL, 0);
+    done_with(s);
+}
+
 TEST(document_is_replaced_whole_and_search_follows)
 {
     struct store *s = fresh();
