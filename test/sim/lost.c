@@ -349,6 +349,9 @@ static void revive(struct sim *s)
                    (struct sim_event){.what = SIM_TIMER, .a = (uint32_t)t});
     }
     tell_lost(s, CALL_LOST_PROCESS, last_at);
+    for (uint32_t i = 0; i < SIM_TOOLS_MAX; i++)
+        if (s->tools[i].started && !s->tools[i].recorded && !s->tools[i].cancelled)
+            sim_fail(s, "tool run %u of the dead process is waited for", i);
     s->unsynced = s->blind = false;
 }
 
