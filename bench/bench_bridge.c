@@ -229,7 +229,7 @@ static enum err run_one(struct bench *b, struct result *r, struct err_detail *wh
         *s = (struct server){.line = NULL};
     }
     stage_end(&b->stage);
-    if (!err && !clean)
+    if (!err && !clean && !b->opts.stage.wrap) /* perf passes the signal on as its own end */
         return err_explain(why, ERR_UPSTREAM, "callee did not end by itself with status 0");
     for (int k = 0; k < SERVER_AGENTS && !err && b->opts.instructions; k++)
         if (k == SERVER_CALLEE || !b->opts.callee_only)
