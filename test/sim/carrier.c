@@ -29,11 +29,14 @@ struct sim_item *carrier_item(struct sim *s, struct str id)
     return i < SIM_ITEMS_MAX ? &s->items[i] : NULL;
 }
 
-static void leave(struct sim *s)
+static void leave(struct sim *s, bool transfer)
 {
+    /* What led to a transfer must be on disk first. */
+    int64_t late = transfer && refuse_step(s, "shell.barrier") ? refuse_late_us(s) : 0;
+    s->refused.late_us += late;
     /* The carrier says that the stream is over; now and then it never does. */
     if (!sim_chance(s, s->fault))
-        sim_at(s, 2 * way(s),
+        sim_at(s, late + 2 * way(s),
                (struct sim_event){.what = SIM_TO_CORE, .in = CALL_IN_HANGUP, .a = 1});
 }
 
@@ -63,7 +66,7 @@ void carrier_effect(struct sim *s, const struct call_fx *fx)
     } else if (fx->type == CALL_FX_CLEAR) {
         sim_at(s, s->one_way_us, (struct sim_event){.what = SIM_CARRIER_CLEAR});
     } else {
-        leave(s);
+        leave(s, fx->type == CALL_FX_TRANSFER);
     }
 }
 
@@ -138,9 +141,9 @@ void carrier_judge(struct sim *s)
         s->stats.error_histogram[size < 199 ? size : 199]++;
         if (error > s->stats.error_ms_max)
             s->stats.error_ms_max = error;
-        bool honest = s->fault == 0 &&
-                      !s->stalled; /* lost marks cost accuracy; they must not cost the call */
-        if (honest && error > HEARD_SLACK_MS)
+        bool honest = s->fault == 0 && !s->stalled &&
+                      !s->refused.clear; /* lost marks cost accuracy; they must not cost the call */
+        if (honest && error > HEARD_SLACK_MS + item->hole / 8)
             sim_fail(s, "item %u: %u ms claimed, %u heard", i, item->truncated, item->played / 8);
     }
 }
@@ -160,7 +163,7 @@ void carrier_event(struct sim *s, const struct sim_event *ev)
         s->segments[at].bytes = ev->b;
         s->segments[at].pad = ev->c;
         s->arrived += ev->b + ev->c;
-        if (s->arrived - s->played > CALL_AHEAD_BYTES_MAX + 8000)
+        if (s->arrived - s->played > CALL_AHEAD_BYTES_MAX + 8000 && !s->refused.clear)
             sim_fail(s, "more than ten seconds ahead");
     } else if (ev->what == SIM_CARRIER_MARK) {
         if (s->mark_count == SIM_MARKS_MAX) {

@@ -1,16 +1,39 @@
-/* callee_sim [CALLS] [FIRST SEED] [trace]: runs seeded calls; prints the seeds of those that break,
- * and with "trace" what the core was told and answered. */
+/* callee_sim [CALLS] [FIRST SEED] [trace [NAME:N]]: runs seeded calls; prints the seeds of those that
+ * break, and with "trace" what the core was told and answered, the N-th step of NAME failing.
+ * callee_sim --faults [CALLS] [FIRST SEED] [EACH]: see faults.c. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "sim.h"
 
+static uint64_t number(int argc, char **argv, int i, uint64_t otherwise)
+{
+    return argc > i ? strtoull(argv[i], NULL, 10) : otherwise;
+}
+
+static int run_faults(int argc, char **argv)
+{
+    struct sim *s = mem_zalloc(sizeof(*s));
+    sim_init(s);
+    int code = sim_faults(s, number(argc, argv, 2, 30), number(argc, argv, 3, 1),
+                          number(argc, argv, 4, 4));
+    sim_fini(s);
+    mem_free(s);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
-    uint64_t calls = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000;
-    uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+    if (argc > 1 && strcmp(argv[1], "--faults") == 0)
+        return run_faults(argc, argv);
+    if (argc > 4 && !fault_arm_text(argv[4]))
+        return 2;
+    uint64_t calls = number(argc, argv, 1, 1000);
+    uint64_t first = number(argc, argv, 2, 1);
     struct sim *s = mem_zalloc(sizeof(*s));
     sim_init(s);
     s->trace = argc > 3;

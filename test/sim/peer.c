@@ -48,7 +48,7 @@ static void close_after(struct sim *s, struct sim_session *p, int64_t delay_us)
 
 /* -- what the core sends -- */
 
-static struct sim_session *open_session(struct sim *s)
+static struct sim_session *open_session(struct sim *s, const char *step)
 {
     struct sim_session *p = s->sessions[0].epoch ? &s->sessions[1] : &s->sessions[0];
     if (p->epoch) {
@@ -56,6 +56,11 @@ static struct sim_session *open_session(struct sim *s)
         return p;
     }
     *p = (struct sim_session){.epoch = ++s->epoch};
+    if (refuse_step(s, step)) {
+        s->refused.open = true;
+        close_after(s, p, 0);
+        return p;
+    }
     enum call_in_type how = CALL_IN_ENGINE_OPEN;
     if (sim_chance(s, s->fault * 2)) {
         if (sim_chance(s, 500))
@@ -101,6 +106,10 @@ static void on_truncate(struct sim *s, const struct rt_event *ev)
 
 static void on_create(struct sim *s, struct sim_session *p, const struct rt_event *ev)
 {
+    if (p->response.active && s->refused.event) { /* it was not told that the other is over */
+        send(s, p, away(s), RT_ERROR, 2, 0);
+        return;
+    }
     if (p->response.active) {
         sim_fail(s, "conversation_already_has_active_response");
         return;
@@ -225,9 +234,9 @@ void peer_effect(struct sim *s, const struct call_fx *fx)
     if (fx->type == CALL_FX_ENGINE_OPEN) {
         s->stats.failovers += fx->number != s->engine;
         s->engine = fx->number;
-        s->main = open_session(s);
+        s->main = open_session(s, "shell.engine_open");
     } else if (fx->type == CALL_FX_SPARE_OPEN) {
-        s->spare = open_session(s);
+        s->spare = open_session(s, "shell.spare_open");
     } else if (fx->type == CALL_FX_ENGINE_CLOSE) {
         forget(s, &s->main);
     } else if (fx->type == CALL_FX_SPARE_CLOSE) {
@@ -390,6 +399,15 @@ static void note_event(struct sim *s, struct sim_session *p, const struct sim_ev
 
 static void deliver(struct sim *s, struct sim_session *p, const struct sim_event *ev)
 {
+    if (refuse_step(s, "shell.event")) {
+        s->refused.unread = true;
+        p->words_due -= ev->rt == RT_TRANSCRIPTION_COMPLETED;
+        if (ev->rt == RT_INPUT_AUDIO_COMMITTED)
+            s->owed = false; /* nobody knows of the question */
+        else if (ev->rt == RT_AUDIO_DELTA)
+            s->farewell_cut |= p->response.text_given; /* it may have been all of it */
+        return;
+    }
     char id[16], item[16], call[16];
     struct rt_event e = {.type = ev->rt, .type_text = STR("")};
     bool spare = p == s->spare;
@@ -412,7 +430,9 @@ static void deliver(struct sim *s, struct sim_session *p, const struct sim_event
     } else if (ev->rt == RT_SESSION_UPDATED) {
         p->ready = true;
     } else if (ev->rt == RT_ERROR) {
-        e.error.code = ev->a ? STR("invalid_value") : STR("session_expired");
+        e.error.code = ev->a == 2   ? STR("conversation_already_has_active_response")
+                       : ev->a == 1 ? STR("invalid_value")
+                                    : STR("session_expired");
         e.error.message = STR("no");
     } else {
         name(item, 'u', ev->a);

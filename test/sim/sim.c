@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/mem.h"
 
 enum { STILL_MAX = 5000, FRAME_US = 20000, CALL_MAX_US = 120 * 1000000 };
@@ -93,6 +94,11 @@ static void on_effect(struct sim *s, const struct call_fx *fx)
 {
     s->stats.effects++;
     watch_effect(s, fx);
+    if (fx->type == CALL_FX_PROMPT && fx->number < SIM_ITEMS_MAX / 2)
+        /* a dead process may have said one of that number */
+        s->items[SIM_ITEMS_MAX - fx->number] = (struct sim_item){.truncated = UINT32_MAX};
+    if (refuse_effect(s, fx))
+        return;
     switch (fx->type) {
     case CALL_FX_TIMER:
         s->timers[fx->number] = fx->at_us;
@@ -101,8 +107,6 @@ static void on_effect(struct sim *s, const struct call_fx *fx)
                    (struct sim_event){.what = SIM_TIMER, .a = fx->number});
         break;
     case CALL_FX_PROMPT:
-        if (fx->number < SIM_ITEMS_MAX / 2) /* a dead process may have said one of that number */
-            s->items[SIM_ITEMS_MAX - fx->number] = (struct sim_item){.truncated = UINT32_MAX};
         sim_at(s, (int64_t)sim_between(s, 5, 60) * 1000,
                (struct sim_event){.what = SIM_TO_CORE,
                                   .in = CALL_IN_PROMPT,
@@ -180,7 +184,11 @@ void sim_feed(struct sim *s, struct call_input *in)
     s->stats.inputs++;
     watch_fed(s, in);
     s->in = in;
+    FAULTS_ON();
+    bool fired = fault_fired();
     struct call_effects fx = call_step(s->call, in);
+    s->refused.core |= fault_fired() && !fired;
+    FAULTS_OFF();
     lost_record(s, in, &fx);
     if (s->trace)
         print_step(s, in, &fx);
@@ -189,6 +197,7 @@ void sim_feed(struct sim *s, struct call_input *in)
     const char *why = call_check(s->call);
     if (why)
         sim_fail(s, "core: %s", why);
+    refuse_tell(s);
 }
 
 /* -- the caller: speaks now and then, also over the agent -- */
@@ -271,8 +280,8 @@ static void to_core(struct sim *s, const struct sim_event *ev)
         in.text = ev->a ? STR("spent") : STR("say The shop closes in five minutes.");
         break;
     case CALL_IN_TOOL:
-        in.ok = true;
-        in.text = STR("{\"success\":true}");
+        in.ok = ev->b == 0;
+        in.text = in.ok ? STR("{\"success\":true}") : STR("{\"success\":false}");
         break;
     case CALL_IN_ENGINE_OPEN:
     case CALL_IN_ENGINE_EVENT:
@@ -416,6 +425,7 @@ static void set_up(struct sim *s, uint64_t seed)
 
 bool sim_run(struct sim *s, uint64_t seed)
 {
+    FAULTS_OFF(); /* only what is taken for failing here fails */
     set_up(s, seed);
     lost_plan(s);
     sim_feed(s, &(struct call_input){.type = CALL_IN_START});
@@ -451,5 +461,6 @@ bool sim_run(struct sim *s, uint64_t seed)
     s->stats.call_ms += call_stats(s->call).duration_ms;
     call_free(s->call);
     s->call = NULL;
+    FAULTS_ON();
     return s->why[0] == '\0';
 }

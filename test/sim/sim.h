@@ -32,6 +32,11 @@
  *   - the caller hears a word within 3 s of the new stream;
  *   - a call that nobody comes back to ends when its window is over.
  *
+ * In builds with FAULTS each step of the core and of the shell can be made to fail (faults.c,
+ * refuse.c). All of the above holds then, but for what that very failure explains: a piece of the
+ * voice that was not sent, a mark that will not come, a clear that did not reach the carrier, a timer
+ * that was late, the event unread that told of the caller's turn or brought the farewell.
+ *
  *   Memory   struct sim is reused from call to call.
  *   Thread   one owner; no globals.
  */
@@ -96,7 +101,8 @@ struct sim_item {
     bool cut;           /* cleared at the carrier: its truncation was judged */
     bool gone;          /* the core has cut it: must not be played any more */
     bool prompt;
-    bool parted; /* something else was said in the middle of it */
+    bool parted;   /* something else was said in the middle of it */
+    uint32_t hole; /* bytes of it that were not sent */
 };
 
 struct sim_response {
@@ -190,6 +196,17 @@ struct sim {
     uint32_t answer_item; /* the last that was given as an answer; UINT32_MAX = none */
     int64_t asked_us;     /* when the turn that is owed was committed; 0 = none is */
 
+    /* refuse.c: a step of the shell failed, and what it may explain */
+    struct {
+        bool piece, mark, clear; /* were not sent to the carrier */
+        bool open;               /* an engine could not be tried */
+        bool event;              /* was not sent to an engine session */
+        bool unread;             /* an engine's event was not understood */
+        bool core;               /* a step of the core itself: a replay goes another way */
+        int64_t late_us;         /* a timer, or the journal before a transfer */
+    } refused;
+    uint32_t dropped[CALL_DROPPED_TO_ENGINE + 1]; /* the core is to be told */
+
     /* what the caller is owed */
     bool owed;
     int64_t sound_us; /* when anything was heard, or silence was explained, last */
@@ -231,6 +248,9 @@ void sim_fini(struct sim *s);
 /* Runs one call to its end. False when an invariant broke: see `why`. Statistics add up. */
 bool sim_run(struct sim *s, uint64_t seed);
 
+/* faults.c: calls again, each step failing once; the program's exit code. */
+int sim_faults(struct sim *s, uint64_t calls, uint64_t first, uint64_t each);
+
 /* -- the parts, for each other -- */
 void sim_fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sim_at(struct sim *s, int64_t delay_us, struct sim_event ev);
@@ -247,6 +267,15 @@ bool lost_event(struct sim *s, const struct sim_event *ev);
 bool lost_with_it(struct sim *s, const struct sim_event *ev);
 void lost_watch_word(struct sim *s);
 void lost_watch_end(struct sim *s);
+/* refuse.c */
+/* Whether the step is to fail now. */
+bool refuse_step(struct sim *s, const char *name);
+/* True when the shell's step for the effect fails, and has done what it does then. */
+bool refuse_effect(struct sim *s, const struct call_fx *fx);
+/* How late it is, when it is late. */
+int64_t refuse_late_us(struct sim *s);
+/* After a step: what was dropped by it. */
+void refuse_tell(struct sim *s);
 /* carrier.c */
 void carrier_effect(struct sim *s, const struct call_fx *fx);
 void carrier_event(struct sim *s, const struct sim_event *ev);

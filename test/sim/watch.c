@@ -132,7 +132,8 @@ void watch_silence(struct sim *s)
     int64_t silence_ms = (s->now - s->sound_us) / 1000;
     if (!s->owed || s->leaving || s->hung_up || call_ended(s->call))
         return;
-    int64_t bound = SILENCE_MS + SLACK_MS + (s->fault ? LOST_MARK_MS : 0);
+    int64_t bound = SILENCE_MS + SLACK_MS + (s->fault || s->refused.mark ? LOST_MARK_MS : 0);
+    bound += s->refused.late_us / 1000;
     if (silence_ms > bound)
         sim_fail(s, "%lld ms of silence to a caller who is owed an answer", (long long)silence_ms);
     else if (silence_ms > s->stats.silence_ms_max && !s->fault)
@@ -168,6 +169,7 @@ void watch_end(struct sim *s)
     lost_watch_end(s);
     /* No session is made ready while nobody is there. */
     bool was_lost = s->lost || call_stats(s->call).resumes;
-    if (s->fault == 0 && !s->stalled && s->expired && !was_lost)
+    bool refused = s->refused.open || s->refused.event || s->refused.unread || s->refused.late_us;
+    if (s->fault == 0 && !s->stalled && s->expired && !was_lost && !refused)
         sim_fail(s, "a session reached its limit");
 }
