@@ -187,8 +187,35 @@ static void opened(struct conn *c)
     conn_arm(c);
 }
 
+static void set_nodelay(int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+/* The first bytes are here, or the end. A session takes 60 KB: whoever says nothing gets none. */
+static bool begin_session(struct conn *c)
+{
+    char first;
+    ssize_t n = recv(c->sock->fd, &first, 1, MSG_PEEK);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return false;
+    if (n <= 0) {
+        conn_fail(c, ERR_CLOSED);
+        return false;
+    }
+    c->ssl = tls_server_session(c->tls, c->sock->fd);
+    c->tls = NULL;
+    set_nodelay(c->sock->fd);
+    if (!c->ssl)
+        conn_fail(c, ERR_IO);
+    return c->ssl;
+}
+
 static void handshake(struct conn *c)
 {
+    if (c->tls && !begin_session(c))
+        return;
     ERR_clear_error();
     errno = 0;
     if (FAULT("tls.handshake")) {
@@ -224,8 +251,7 @@ static void handshake(struct conn *c)
 
 void conn_established(struct conn *c, SSL *ssl)
 {
-    int on = 1;
-    setsockopt(c->sock->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    set_nodelay(c->sock->fd);
     c->ssl = ssl;
     if (!ssl) {
         opened(c);
@@ -342,7 +368,12 @@ static void start_accepted(void *arg)
     struct conn *c = arg;
     if (c->state != CONN_RESOLVING)
         return;
-    conn_established(c, c->ssl);
+    if (!c->tls) {
+        conn_established(c, NULL);
+        return;
+    }
+    c->state = CONN_HANDSHAKE;
+    conn_arm(c);
 }
 
 static void on_timer(void *arg)
@@ -375,14 +406,11 @@ enum err conn_accept(struct loop *l, int fd, struct tls_server *tls, size_t out_
     (void)getpeername(fd, (struct sockaddr *)&address, &len); /* fails: named "local" */
     conn_name_peer(c, (const struct sockaddr *)&address);
     if (tls) {
-        c->ssl = tls_server_session(tls, fd);
+        c->tls = tls;
         c->timer = loop_timer_new(l, on_timer, c);
         loop_timer_set(c->timer, CONN_CONNECT_TIMEOUT_MS);
     }
-    if (tls && !c->ssl)
-        conn_fail(c, ERR_IO);
-    else
-        loop_defer(l, start_accepted, c);
+    loop_defer(l, start_accepted, c);
     *out = c;
     return OK;
 }
@@ -456,5 +484,5 @@ struct loop *conn_loop(const struct conn *c)
 
 bool conn_is_tls(const struct conn *c)
 {
-    return c->ssl || (c->dial && c->dial->tls);
+    return c->ssl || c->tls || (c->dial && c->dial->tls);
 }

@@ -58,6 +58,7 @@ struct conn {
     struct conn_sock *sock;
     struct conn_dial *dial;
     SSL *ssl;
+    struct tls_server *tls;   /* accepted, and nothing came yet: there is no session */
     struct loop_timer *timer; /* connecting, handshake, lingering */
 
     struct loop_flush flush; /* queued at the loop while there is a cork */
