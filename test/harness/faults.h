@@ -15,11 +15,13 @@
 #ifndef HARNESS_FAULTS_H
 #define HARNESS_FAULTS_H
 
+#include <ftw.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,9 +204,27 @@ static unsigned long long faults_next(unsigned long long n, unsigned each)
     return n < each ? n + 1 : n + 1 + n / 2;
 }
 
+static int faults_remove(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+/* A test that ended early left its files: they go with the folder they are in. */
+static void faults_clean(const char *dir)
+{
+    (void)nftw(dir, faults_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static int faults_main(unsigned each, const char *only)
 {
     static struct faults f;
+    char dir[] = "/dev/shm/callee-faults-XXXXXX", other[] = "/tmp/callee-faults-XXXXXX";
+    const char *folder = mkdtemp(dir) ? dir : mkdtemp(other);
+    if (folder)
+        setenv("TMPDIR", folder, 1);
     for (struct test *t = test_first; t; t = t->next) {
         if (only && !strstr(t->name, only))
             continue;
@@ -222,6 +242,8 @@ static int faults_main(unsigned each, const char *only)
     }
     while (f.running)
         faults_reap(&f);
+    if (folder)
+        faults_clean(folder);
     const struct faults_tally *y = &f.tally;
     printf(
         "%u runs with one step failing: %u passed all the same, %u failed in order, %u waited, %u "

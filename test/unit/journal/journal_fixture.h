@@ -42,7 +42,9 @@ static inline bool fixture_init(struct fixture *f)
 {
     *f = (struct fixture){0};
     /* A file system in memory where there is one: these tests sync thousands of times. */
-    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+    const char *base = getenv("TMPDIR");
+    if (!base)
+        base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
     snprintf(f->dir, sizeof(f->dir), "%s/callee-journal-XXXXXX", base);
     return mkdtemp(f->dir) != NULL;
 }
