@@ -164,7 +164,16 @@ before=$(inside systemctl show callee -p MainPID --value)
 inside sh -c "kill -STOP $before"
 until_ok 40 "the watchdog did not bite" changed
 until_ok 10 "no answer after the watchdog" answers
+before=$(inside systemctl show callee -p MainPID --value)
+call --say "What are your opening hours on Saturday?" --pause 4000 --say "Do you repair boots?" \
+    >"$work/call6.log" 2>&1 &
+dial=$!
+until_ok 10 "the call did not begin" live_is 1
 inside systemctl reload callee || fail "the second reload"
+inside sh -c "kill -KILL $before" # the old one, in mid-call
+wait $dial || { cat "$work/call6.log"; fail "the call of an old process that was killed"; }
+resumed=$(inside journalctl --no-pager -u callee | grep -c 'call\.resumed')
+[ "$resumed" = 1 ] || fail "$resumed calls were resumed"
 before=$(inside systemctl show callee -p MainPID --value)
 inside sh -c "kill -KILL $before"
 until_ok 10 "killed after a reload: not restarted" changed
