@@ -351,6 +351,8 @@ enum err recovery_start(struct recovery **out, struct host *h, struct store *sto
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->woken, NULL);
     clock_boot_id(r->boot);
+    if (!r->boot[0])
+        LOG_WARN(NULL, "recover.no_boot_id", "next=\"calls that a crash cuts off will not go on\"");
     snprintf(r->journal_dir, sizeof(r->journal_dir), "%s", journal_dir);
     host_recovery_begins(h);
     if (pthread_create(&r->thread, NULL, run, r) != 0) {

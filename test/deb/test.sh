@@ -40,6 +40,10 @@ until_ok() { # seconds, what, command...
 }
 answers() { outside curl -fs -m 2 http://127.0.0.1:8080/api/health; }
 running() { inside test -e "/proc/$1"; }
+written() { # bytes of journal
+    outside curl -fs -m 2 http://127.0.0.1:8080/metrics |
+        awk -v least="$1" '/^callee_journal_bytes_total/ { got = $2 } END { exit got < least }'
+}
 live_is() { outside curl -fs -m 2 http://127.0.0.1:8080/metrics | grep -q "^callee_calls_live $1\$"; }
 call() {
     outside env TWILIO_AUTH_TOKEN=$token build/release/callee dial --url http://127.0.0.1:8080 \
@@ -168,7 +172,7 @@ before=$(inside systemctl show callee -p MainPID --value)
 call --say "What are your opening hours on Saturday?" --pause 4000 --say "Do you repair boots?" \
     >"$work/call6.log" 2>&1 &
 dial=$!
-until_ok 10 "the call did not begin" live_is 1
+until_ok 10 "the call did not begin" written 50000
 inside systemctl reload callee || fail "the second reload"
 inside sh -c "kill -KILL $before" # the old one, in mid-call
 wait $dial || { cat "$work/call6.log"; fail "the call of an old process that was killed"; }
