@@ -22,7 +22,7 @@ fail() {
 inside() { nsenter -t "$pid" -m -p -u -i -n -C "$@"; }
 outside() { nsenter -t "$pid" -n "$@"; } # our own programs in its network
 cleanup() {
-    [ -z "${boot:-}" ] || kill "$boot" 2>/dev/null || true
+    [ -z "${boot:-}" ] || kill -KILL "$boot" 2>/dev/null || true
     sleep 1
     rm -rf "$root" 2>/dev/null || true
 }
