@@ -135,7 +135,7 @@ static struct str heard_text(const struct call_item *item)
     struct str text = item->text;
     if (!item->interrupted || item->spoken_ms <= 0 || item->heard_ms >= item->spoken_ms)
         return text;
-    size_t len = (size_t)((double)text.len * (double)item->heard_ms / (double)item->spoken_ms);
+    size_t len = text.len * (size_t)item->heard_ms / (size_t)item->spoken_ms;
     while (len > 0 && text.p[len] != ' ')
         len--;
     return str_slice(text, 0, len);
